@@ -1,0 +1,16 @@
+//! The words of the product: a *form* is what somebody typed, a *submission* is a form the edge
+//! said yes to, a *ticket* is what a worker made of it.
+
+mod field;
+mod id;
+mod number;
+mod statistics;
+mod submission;
+mod ticket;
+
+pub use field::{ClientTimestamp, Email, Message, Name, PageUrl, RuleViolation, UserAgent, UserId};
+pub use id::{SubmissionId, SubmissionIds};
+pub use number::{MalformedNumber, NumberCipher, TicketNumber};
+pub use statistics::{DAYS_MAX, Day, Statistics};
+pub use submission::{Fingerprint, Form, Submission};
+pub use ticket::{NewTicket, Priority, Status, StatusChange, Subject, Ticket, UnknownWord};

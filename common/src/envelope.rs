@@ -1,0 +1,316 @@
+//! The envelope in which submissions travel from edge to worker, internal to the two.
+//!
+//! Version 1 is a JSON object, `{"v": 1, "submissions": [{…}, …]}`. Readers ignore fields they do
+//! not know, so a release may add some; what an older reader would misread needs a new version,
+//! which an older reader refuses and nobody loses. Golden files in `tests/` hold every shape that
+//! was ever sent.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        ClientTimestamp, Email, Form, Message, Name, PageUrl, RuleViolation, Submission, UserAgent,
+        UserId,
+    },
+    ports::queue::{Item, UnreadableItem},
+    trace::{Trace, is_sane_request_id, is_traceparent},
+};
+
+/// The version written.
+pub const VERSION: u32 = 1;
+
+/// Longest body read, in bytes: an edge stops filling an envelope far below.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// The whole body is no envelope this release reads.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Unreadable {
+    /// Not JSON, or not of an envelope's shape.
+    #[error("not an envelope: {0}")]
+    Malformed(String),
+    /// Longer than [`BODY_BYTES_MAX`]; not even parsed.
+    #[error("{0} bytes, more than any envelope has")]
+    TooLarge(usize),
+    /// Written by a later release.
+    #[error("envelope version {0}, this release reads {VERSION}")]
+    UnknownVersion(u64),
+}
+
+#[derive(Serialize)]
+struct Sent<'a> {
+    v: u32,
+    submissions: Vec<WireSubmission<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Received<'a> {
+    v: u64,
+    #[serde(borrow)]
+    submissions: Option<&'a RawValue>,
+}
+
+/// A submission on the wire.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireSubmission<'a> {
+    id: Uuid,
+    #[serde(borrow)]
+    submitted_at: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    email: Cow<'a, str>,
+    #[serde(borrow)]
+    subject: Cow<'a, str>,
+    #[serde(borrow)]
+    message: Cow<'a, str>,
+    #[serde(borrow)]
+    timestamp: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_agent: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    request_id: Cow<'a, str>,
+    #[serde(borrow)]
+    traceparent: Cow<'a, str>,
+}
+
+/// Writes an envelope of the current version.
+#[must_use]
+pub fn encode(submissions: &[Submission]) -> Bytes {
+    let envelope =
+        Sent { v: VERSION, submissions: submissions.iter().map(WireSubmission::from).collect() };
+    #[expect(
+        clippy::expect_used,
+        reason = "strings and integers under string keys always serialize"
+    )]
+    serde_json::to_vec(&envelope).expect("an envelope is plain JSON").into()
+}
+
+/// Reads an envelope. One bad submission does not spoil the others: each is judged alone, by the
+/// rules the edge applies, since somebody else may have published it.
+pub fn decode(body: &Bytes) -> Result<Vec<Item>, Unreadable> {
+    if body.len() > BODY_BYTES_MAX {
+        return Err(Unreadable::TooLarge(body.len()));
+    }
+    // serde reads arrays as structs; an envelope is an object.
+    if body.first() != Some(&b'{') {
+        return Err(Unreadable::Malformed("not a JSON object".to_owned()));
+    }
+    let received: Received = serde_json::from_slice(body).map_err(|error| malformed(&error))?;
+    if received.v != u64::from(VERSION) {
+        return Err(Unreadable::UnknownVersion(received.v));
+    }
+    let submissions =
+        received.submissions.ok_or_else(|| Unreadable::Malformed("no submissions".to_owned()))?;
+    let items: Vec<&RawValue> =
+        serde_json::from_str(submissions.get()).map_err(|error| malformed(&error))?;
+    if items.is_empty() {
+        return Err(Unreadable::Malformed("no submissions".to_owned()));
+    }
+    Ok(items.into_iter().map(|item| read_item(item, body)).collect())
+}
+
+fn read_item(item: &RawValue, body: &Bytes) -> Item {
+    let unreadable =
+        |reason| UnreadableItem { body: body.slice_ref(item.get().as_bytes()), reason };
+    if !item.get().starts_with('{') {
+        return Err(unreadable("not a JSON object".to_owned()));
+    }
+    let wire: WireSubmission =
+        serde_json::from_str(item.get()).map_err(|error| unreadable(position_of(&error)))?;
+    Submission::try_from(wire).map_err(|violation| unreadable(violation.to_string()))
+}
+
+fn malformed(error: &serde_json::Error) -> Unreadable {
+    Unreadable::Malformed(position_of(error))
+}
+
+/// Where and what kind, not serde's own words: they can quote the value.
+fn position_of(error: &serde_json::Error) -> String {
+    let kind = match error.classify() {
+        serde_json::error::Category::Data => "a missing, repeated or mistyped field",
+        _ => "not JSON",
+    };
+    format!("{kind} at line {} column {}", error.line(), error.column())
+}
+
+impl<'a> From<&'a Submission> for WireSubmission<'a> {
+    fn from(submission: &'a Submission) -> Self {
+        let Submission { id, submitted_at, form, trace } = submission;
+        Self {
+            id: id.as_uuid(),
+            submitted_at: submitted_at.to_rfc3339_opts(SecondsFormat::Millis, true).into(),
+            name: form.name.as_str().into(),
+            email: form.email.as_str().into(),
+            subject: form.subject.as_str().into(),
+            message: form.message.as_str().into(),
+            timestamp: form.timestamp.as_str().into(),
+            user_id: form.user_id.as_ref().map(|text| text.as_str().into()),
+            user_agent: form.user_agent.as_ref().map(|text| text.as_str().into()),
+            url: form.url.as_ref().map(|text| text.as_str().into()),
+            request_id: trace.request_id.as_str().into(),
+            traceparent: trace.traceparent.as_str().into(),
+        }
+    }
+}
+
+impl TryFrom<WireSubmission<'_>> for Submission {
+    type Error = RuleViolation;
+
+    fn try_from(wire: WireSubmission<'_>) -> Result<Self, RuleViolation> {
+        let subject = wire
+            .subject
+            .parse()
+            .map_err(|_| RuleViolation::new("invalid_choice", "an unknown subject"))?;
+        Ok(Self {
+            id: wire.id.into(),
+            submitted_at: instant(&wire.submitted_at)?,
+            form: Form {
+                name: Name::parse(&wire.name)?,
+                email: Email::parse(&wire.email)?,
+                subject,
+                message: Message::parse(&wire.message)?,
+                timestamp: ClientTimestamp::parse(&wire.timestamp)?,
+                user_id: wire.user_id.as_deref().map(UserId::parse).transpose()?,
+                user_agent: wire.user_agent.as_deref().map(UserAgent::parse).transpose()?,
+                url: wire.url.as_deref().map(PageUrl::parse).transpose()?,
+            },
+            trace: trace(wire.request_id.into_owned(), wire.traceparent.into_owned())?,
+        })
+    }
+}
+
+/// Our own times have years of four digits and whole milliseconds; anything else is foreign.
+fn instant(text: &str) -> Result<DateTime<Utc>, RuleViolation> {
+    DateTime::parse_from_rfc3339(text)
+        .map(|time| time.to_utc())
+        .ok()
+        .filter(|time| time.to_rfc3339_opts(SecondsFormat::Millis, true) == text)
+        .filter(|time| ("1970".."9999").contains(&&time.to_rfc3339()[..4]))
+        .ok_or_else(|| RuleViolation::new("invalid_timestamp", "submittedAt is no time of ours"))
+}
+
+fn trace(request_id: String, traceparent: String) -> Result<Trace, RuleViolation> {
+    if is_sane_request_id(&request_id) && is_traceparent(&traceparent) {
+        Ok(Trace { request_id, traceparent })
+    } else {
+        Err(RuleViolation::new("invalid_trace", "requestId or traceparent is none of ours"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Subject;
+
+    fn submission() -> Submission {
+        Submission {
+            id: Uuid::from_u128(7).into(),
+            submitted_at: "2026-11-22T10:30:00.123Z".parse().unwrap(),
+            form: Form {
+                name: Name::parse("Ada \"λ\" Lovelace").unwrap(),
+                email: Email::parse("ada@example.org").unwrap(),
+                subject: Subject::Technical,
+                message: Message::parse("one\r\n\ttwo \\ 👩‍👩‍👧").unwrap(),
+                timestamp: ClientTimestamp::parse("2026-11-22T10:30:00Z").unwrap(),
+                user_id: Some(UserId::parse("").unwrap()),
+                user_agent: None,
+                url: Some(PageUrl::parse("https://example.org/").unwrap()),
+            },
+            trace: Trace {
+                request_id: "r-1".to_owned(),
+                traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned(),
+            },
+        }
+    }
+
+    fn encoded_with(from: &str, to: &str) -> Bytes {
+        let text = String::from_utf8(encode(&[submission(), submission()]).to_vec()).unwrap();
+        assert!(text.contains(from), "{from} is not in {text}");
+        text.replacen(from, to, 1).into()
+    }
+
+    #[test]
+    fn what_is_encoded_decodes() {
+        let items = decode(&encode(&[submission()])).unwrap();
+        let decoded: Vec<_> = items.into_iter().map(Result::unwrap).collect();
+        assert_eq!(decoded, [submission()]);
+    }
+
+    #[test]
+    fn fields_of_a_later_release_are_ignored() {
+        let body = encoded_with("\"v\":1", "\"v\":1,\"flavour\":{\"a\":[1]}");
+        assert!(decode(&body).unwrap()[0].is_ok());
+        let body = encoded_with("\"name\"", "\"mood\":3,\"name\"");
+        assert!(decode(&body).unwrap()[0].is_ok());
+    }
+
+    #[test]
+    fn another_version_is_told_from_rubbish() {
+        let body = encoded_with("\"v\":1", "\"v\":2");
+        assert_eq!(decode(&body).unwrap_err(), Unreadable::UnknownVersion(2));
+        let large = Bytes::from(vec![b'{'; BODY_BYTES_MAX + 1]);
+        assert_eq!(decode(&large).unwrap_err(), Unreadable::TooLarge(large.len()));
+        for body in [
+            "",
+            "{",
+            "[1,[]]",
+            "null",
+            "{\"v\":1}",
+            "{\"v\":1,\"submissions\":[]}",
+            "{\"v\":\"1\",\"submissions\":[{}]}",
+            "{\"v\":1,\"submissions\":{}}",
+            "\u{feff}{}",
+        ] {
+            let error = decode(&Bytes::from(body)).unwrap_err();
+            assert!(matches!(error, Unreadable::Malformed(_)), "{body}: {error}");
+        }
+    }
+
+    #[test]
+    fn one_bad_submission_stands_alone_with_its_bytes() {
+        let breaks = [
+            ("\"technical\"", "\"other\""),
+            ("ada@example.org", "ada"),
+            ("\"name\":\"Ada", "\"name\":\"\\u0000"),
+            ("\"submittedAt\":\"2026", "\"submittedAt\":\"+12026"),
+            ("\"submittedAt\":\"2026", "\"submittedAt\":\"0026"),
+            ("\"requestId\":\"r-1\"", "\"requestId\":\"\u{1f}\""),
+            ("00-4bf9", "00-XXXX"),
+            ("\"timestamp\"", "\"timestump\""),
+            ("\"id\":\"0", "\"id\":\"x"),
+        ];
+        for (from, to) in breaks {
+            let to = to.replace('\u{1f}', "<script>");
+            let body = encoded_with(from, &to);
+            let items = decode(&body).unwrap();
+            let bad = items[0].as_ref().unwrap_err();
+            assert!(
+                body.windows(bad.body.len()).any(|window| window == bad.body),
+                "{}",
+                bad.reason
+            );
+            assert_eq!(items[1].as_ref().unwrap(), &submission(), "{from}");
+        }
+    }
+
+    #[test]
+    fn a_reason_does_not_quote_the_value() {
+        let body =
+            encoded_with("\"name\":\"Ada \\\"λ\\\" Lovelace\"", "\"name\":{\"Ada\":\"Lovelace\"}");
+        let items = decode(&body).unwrap();
+        let reason = &items[0].as_ref().unwrap_err().reason;
+        assert!(!reason.contains("Ada") && !reason.contains("Lovelace"), "{reason}");
+    }
+}

@@ -1,0 +1,15 @@
+//! What every role and every backend agrees on: the domain, the ports between roles and backends,
+//! the envelope that travels through the queue, and telemetry.
+//!
+//! Nothing here knows HTTP, AMQP, SQL or Redis; a test reads the dependency graph to keep it so.
+
+pub mod clock;
+pub mod domain;
+pub mod envelope;
+pub mod keys;
+pub mod ports;
+pub mod telemetry;
+pub mod trace;
+
+/// The cause of a failure, kept for the log and for [`std::error::Error::source`].
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;

@@ -1,0 +1,73 @@
+//! What `verify` asks an installation, to hold its parts against each other.
+//!
+//! Guarantees:
+//! - `an_audit_sees_every_number`;
+//! - `an_audit_finds_a_wrong_statistic`;
+//! - `an_audit_finds_a_ticket_without_its_audit_entry`.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::{
+    queue::{BuriedLetter, ConsumeError},
+    store::StoreError,
+};
+
+/// A ticket's number as the store has it, unparsed: telling whether it is one is the audit's work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredNumber {
+    /// The text.
+    pub number: String,
+    /// When its ticket was submitted.
+    pub submitted_at: DateTime<Utc>,
+}
+
+/// A count that differs from a recount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deviation {
+    /// `status`, `priority`, `subject`, `created_on` or `resolved_on`.
+    pub dimension: String,
+    /// Which of them.
+    pub value: String,
+    /// What the statistics say.
+    pub kept: i64,
+    /// What the tickets say.
+    pub recounted: i64,
+}
+
+/// The store's half of an audit. Unlike everything else it scans.
+#[async_trait]
+pub trait StoreAudit: Send + Sync {
+    /// Up to `limit` numbers after `after`, in their own order.
+    async fn numbers(&self, after: &str, limit: u32) -> Result<Vec<StoredNumber>, StoreError>;
+
+    /// How many counters of a year were handed out.
+    async fn reserved(&self, year: u16) -> Result<u64, StoreError>;
+
+    /// Every count that differs from a recount, both taken in one snapshot.
+    async fn deviations(&self) -> Result<Vec<Deviation>, StoreError>;
+
+    /// How many tickets lack the audit entry of their creation.
+    async fn unaudited(&self) -> Result<u64, StoreError>;
+}
+
+/// How many messages lie where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Depths {
+    /// Waiting for a worker, or with one.
+    pub queued: u64,
+    /// Not routed to the intake queue.
+    pub unrouted: u64,
+    /// Given up.
+    pub dead: u64,
+}
+
+/// The queue's half of an audit.
+#[async_trait]
+pub trait QueueAudit: Send + Sync {
+    /// How many messages lie where.
+    async fn depths(&self) -> Result<Depths, ConsumeError>;
+
+    /// Looks at up to `limit` dead letters, the oldest first, and leaves them where they are.
+    async fn dead_letters(&self, limit: u32) -> Result<Vec<BuriedLetter>, ConsumeError>;
+}

@@ -1,0 +1,76 @@
+//! A backend as a whole: where the roles get their ports from.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+use super::{
+    audit::{QueueAudit, StoreAudit},
+    health::HealthProbe,
+    queue::{ConsumerSource, Publisher, Receipt},
+    statistics::{StatisticsCache, StatisticsReader},
+    store::{StoreError, TicketReader, TicketWriter},
+};
+
+/// What the edge leans on.
+pub struct EdgePorts {
+    /// Where submissions go.
+    pub publisher: Arc<dyn Publisher>,
+    /// What workers answer, one item a worker's batch.
+    pub receipts: mpsc::Receiver<Vec<Receipt>>,
+    /// Where tickets are looked up.
+    pub tickets: Arc<dyn TicketReader>,
+    /// Where counts are read when the cache has none.
+    pub statistics: Arc<dyn StatisticsReader>,
+    /// Where counts are read.
+    pub cache: Arc<dyn StatisticsCache>,
+    /// How all of them are doing.
+    pub health: Arc<dyn HealthProbe>,
+}
+
+/// What a worker leans on.
+pub struct WorkerPorts {
+    /// Where submissions come from.
+    pub consumers: Arc<dyn ConsumerSource>,
+    /// Where tickets go.
+    pub tickets: Arc<dyn TicketWriter>,
+    /// Where counts are read.
+    pub statistics: Arc<dyn StatisticsReader>,
+    /// Where their snapshot goes.
+    pub cache: Arc<dyn StatisticsCache>,
+    /// How all of them are doing.
+    pub health: Arc<dyn HealthProbe>,
+}
+
+/// What `verify` looks into.
+pub struct AuditPorts {
+    /// The store's half.
+    pub store: Arc<dyn StoreAudit>,
+    /// The queue's half.
+    pub queue: Arc<dyn QueueAudit>,
+}
+
+/// Opens ports. None of these waits for a server: ports connect on their own, again and again, and
+/// say by their errors when they are not connected.
+#[async_trait]
+pub trait Backend: Send + Sync {
+    /// Ports for one edge.
+    async fn edge(&self) -> EdgePorts;
+
+    /// Ports for one worker.
+    async fn worker(&self) -> WorkerPorts;
+
+    /// Ports for an audit.
+    async fn audit(&self) -> AuditPorts;
+
+    /// Brings the store's schema up to date. Idempotent, and safe to run by several at a time.
+    async fn migrate(&self) -> Result<(), StoreError>;
+
+    /// Remembers the fingerprint of the number key at the first call, and tells at later ones
+    /// whether it is the same: another key would make numbers that exist already.
+    async fn adopt_key(&self, fingerprint: &str) -> Result<bool, StoreError>;
+
+    /// Closes connections once the roles are done.
+    async fn close(&self);
+}

@@ -1,0 +1,11 @@
+//! What roles ask of backends, in the domain's verbs.
+//!
+//! Each port's documentation lists its guarantees; each guarantee is the name of a conformance
+//! test that both backends pass.
+
+pub mod audit;
+pub mod backend;
+pub mod health;
+pub mod queue;
+pub mod statistics;
+pub mod store;

@@ -1,0 +1,167 @@
+//! The queue between edge and worker.
+//!
+//! Guarantees:
+//! - `a_published_submission_is_delivered`, in the order of one publisher's envelopes;
+//! - `an_unsettled_delivery_comes_back`, counted in [`Delivery::attempts`], when its consumer is
+//!   dropped or its process dies;
+//! - `a_settled_delivery_does_not_come_back`;
+//! - `a_receipt_reaches_the_edge_that_published`, unless that edge or the connection is gone:
+//!   receipts are a courtesy and the store is the truth;
+//! - `a_dead_letter_keeps_its_bytes_and_its_reason`.
+//!
+//! What cannot hold in both backends is no part of the port: when a publish counts as durable
+//! differs. On a broker it is the broker's confirm. In process it is the worker's settlement, since
+//! there the store is the only durable thing.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use thiserror::Error;
+
+use crate::{
+    Cause,
+    domain::{Submission, SubmissionId, TicketNumber},
+    envelope::Unreadable,
+};
+
+/// The edge's half.
+#[async_trait]
+pub trait Publisher: Send + Sync {
+    /// Offers submissions as one envelope. `Ok` says that they are durable.
+    ///
+    /// Dropping the future leaves the outcome open, as [`PublishError::Unconfirmed`] does.
+    async fn publish(&self, submissions: Vec<Submission>) -> Result<(), PublishError>;
+
+    /// Whether an envelope offered now would, as far as is known, be taken.
+    fn is_ready(&self) -> bool;
+}
+
+/// Why an envelope is not known to be durable.
+#[derive(Debug, Error)]
+pub enum PublishError {
+    /// The queue cannot be reached or takes nothing now; nothing was queued.
+    #[error("the queue is unavailable")]
+    Unavailable(#[source] Cause),
+    /// The queue refused it, being full; nothing was queued.
+    #[error("the queue refused the envelope")]
+    Rejected,
+    /// The queue did not say in time. The submissions may still become tickets, once each.
+    #[error("the queue did not confirm the envelope")]
+    Unconfirmed,
+}
+
+/// What a worker tells the edge about a submission that is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// Which submission.
+    pub id: SubmissionId,
+    /// The number of its ticket.
+    pub number: TicketNumber,
+}
+
+/// The worker's half: one consumer is one lane, used by one task.
+///
+/// Dropping it gives every unsettled delivery back to the queue.
+#[async_trait]
+pub trait Consumer: Send {
+    /// Waits for a delivery, then takes along what else is there: at least one, and no more once
+    /// they hold `submissions_max` submissions. Dropping the future loses none.
+    async fn receive(&mut self, submissions_max: usize) -> Result<Vec<Delivery>, ConsumeError>;
+
+    /// Settles deliveries in the order received: sends receipts, then puts down dead letters and,
+    /// when those are durable, acknowledges. An error leaves open which deliveries are settled;
+    /// those that are not will come back.
+    async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<(), ConsumeError>;
+}
+
+/// Opens consumers.
+#[async_trait]
+pub trait ConsumerSource: Send + Sync {
+    /// Opens another consumer.
+    async fn open(&self) -> Result<Box<dyn Consumer>, ConsumeError>;
+}
+
+/// The consumer lost its queue: drop it and open another.
+#[derive(Debug, Error)]
+#[error("the queue is unavailable")]
+pub struct ConsumeError(#[source] pub Cause);
+
+/// One envelope, delivered and not yet settled.
+#[derive(Debug)]
+pub struct Delivery {
+    /// Names the delivery to its consumer.
+    pub tag: u64,
+    /// How often it was delivered before.
+    pub attempts: u32,
+    /// The submissions, or the reason why the body cannot be read at all.
+    pub content: Result<Vec<Item>, Unreadable>,
+}
+
+/// One submission of an envelope, or the reason why this one cannot be read.
+pub type Item = Result<Submission, UnreadableItem>;
+
+/// A piece of an envelope that is no submission, bytes intact.
+#[derive(Debug)]
+pub struct UnreadableItem {
+    /// The bytes as they came.
+    pub body: Bytes,
+    /// What is wrong with them.
+    pub reason: String,
+}
+
+/// What becomes of a delivery.
+#[derive(Debug)]
+pub struct Settlement {
+    /// The delivery's name.
+    pub tag: u64,
+    /// Its outcome.
+    pub outcome: Outcome,
+}
+
+/// Every submission of a delivery is accounted for.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Each is stored, or its place is taken by a dead letter.
+    Done {
+        /// For the stored ones.
+        receipts: Vec<Receipt>,
+        /// For the others.
+        dead_letters: Vec<DeadLetter>,
+    },
+    /// The whole delivery is a dead letter, bytes and properties intact.
+    Dead(DeadLetterReason),
+}
+
+/// One submission that cannot become a ticket.
+#[derive(Debug, Clone)]
+pub struct DeadLetter {
+    /// The bytes as they came, or an envelope that holds just this submission.
+    pub body: Bytes,
+    /// Why.
+    pub reason: DeadLetterReason,
+}
+
+/// Why something cannot become a ticket: a word for programs, a sentence for people, no personal
+/// data in either.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetterReason {
+    /// `unreadable`, `unknown-version`, `invalid`, `conflict`, `rejected` or `crashed`.
+    pub code: &'static str,
+    /// What exactly.
+    pub detail: String,
+}
+
+/// A dead letter as it lies in the queue.
+#[derive(Debug, Clone)]
+pub struct BuriedLetter {
+    /// The bytes as they came.
+    pub body: Bytes,
+    /// The word for programs.
+    pub code: String,
+    /// The sentence for people.
+    pub detail: String,
+    /// When a worker gave it up.
+    pub first_seen_at: DateTime<Utc>,
+    /// How often it was delivered.
+    pub attempts: u32,
+}

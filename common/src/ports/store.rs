@@ -1,0 +1,66 @@
+//! The store of tickets.
+//!
+//! Guarantees:
+//! - `a_batch_is_stored_whole_with_its_audit_entries_and_statistics`, or not at all;
+//! - `a_submission_is_stored_once`, however often it is inserted, in one batch or in several at a
+//!   time; every insertion is told the same number;
+//! - `another_form_under_a_stored_id_is_a_conflict` and changes nothing;
+//! - `counters_are_handed_out_once`, to however many workers ask at a time, each year from zero;
+//! - `a_ticket_is_found_by_number_and_by_id`, every field as it was inserted.
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+use crate::{
+    Cause,
+    domain::{NewTicket, SubmissionId, Ticket, TicketNumber},
+};
+
+/// Why the store did not answer.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// It cannot be reached, is overloaded, or gave up for now. The same call may succeed later;
+    /// whether this one took effect is open.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] Cause),
+    /// It cannot hold what it was given; the same call will fail again. Nothing took effect.
+    #[error("the store rejects the data")]
+    Rejected(#[source] Cause),
+    /// It holds what the program cannot read.
+    #[error("the store holds unreadable data in {0}")]
+    Corrupt(String),
+}
+
+/// What became of one ticket of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inserted {
+    /// It is stored, under its number.
+    New,
+    /// The submission was stored before, under this number.
+    Existing(TicketNumber),
+    /// Another form is stored under this id.
+    Conflict,
+}
+
+/// The worker's half.
+#[async_trait]
+pub trait TicketWriter: Send + Sync {
+    /// Hands out the next `count` counters of a year. Those not used are lost, which is allowed.
+    async fn reserve(&self, year: u16, count: u32) -> Result<Range<u64>, StoreError>;
+
+    /// Stores a batch: tickets, an audit entry each, and the statistics, in one transaction.
+    /// The answers stand in the order of the batch.
+    async fn insert(&self, batch: &[NewTicket]) -> Result<Vec<Inserted>, StoreError>;
+}
+
+/// The edge's half.
+#[async_trait]
+pub trait TicketReader: Send + Sync {
+    /// The ticket with this number.
+    async fn by_number(&self, number: &TicketNumber) -> Result<Option<Ticket>, StoreError>;
+
+    /// The ticket made of this submission.
+    async fn by_id(&self, id: SubmissionId) -> Result<Option<Ticket>, StoreError>;
+}

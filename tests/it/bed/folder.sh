@@ -1,0 +1,65 @@
+# What the test bed asks of the system about one folder: folder.sh VERB FOLDER
+#
+#   list     the processes that live in the folder, one id a line
+#   pause    stops them all (SIGSTOP)           resume   lets them go on (SIGCONT)
+#   kill     kills them all (SIGKILL), until none is left
+#   sweep    kills them all and removes the folder
+#   watch    waits for the end of standard input, then sweeps
+#
+# A process belongs to a folder when its working directory is in it. That holds for what a
+# server starts by itself, whatever session, process group or parent it ends up with (each
+# Postgres backend is a session of its own; a killed broker leaves its port programs behind),
+# and it can be asked by a watchdog which was told nothing but the folder. The price: a shell
+# of yours that stands in such a folder while its test ends is killed too.
+
+folder=$2
+
+inhabitants() {
+    find /proc/[0-9]*/cwd -maxdepth 0 \
+        \( -lname "$folder" -o -lname "$folder/*" -o -lname "$folder (deleted)" \) \
+        -printf '%h\n' 2>/dev/null | cut -d/ -f3
+}
+
+# One signal can miss a process that was being born; two empty rounds in a row cannot. Bounded,
+# because a process stuck in the kernel must not keep the watchdog for ever.
+kill_all() {
+    rounds=0 quiet=0
+    while [ "$quiet" -lt 2 ] && [ "$rounds" -lt 500 ]; do
+        ids=$(inhabitants)
+        if [ -n "$ids" ]; then
+            quiet=0
+            kill -s KILL $ids 2>/dev/null
+        else
+            quiet=$((quiet + 1))
+        fi
+        rounds=$((rounds + 1))
+        sleep 0.02
+    done
+}
+
+# A killed Postgres leaves a System V segment, which outlives every process and every folder;
+# line 7 of postmaster.pid is its key and its id.
+remove_shared_memory() {
+    find "$folder" -name postmaster.pid -exec awk 'FNR == 7 { print $2 }' {} + 2>/dev/null |
+        while read -r id; do ipcrm -m "$id" 2>/dev/null; done
+}
+
+sweep() {
+    kill_all
+    remove_shared_memory
+    rm -rf "$folder"
+}
+
+case $1 in
+list) inhabitants ;;
+# Twice: a child forked while the first round went by is caught by the second.
+pause) for _ in 1 2; do kill -s STOP $(inhabitants) 2>/dev/null; done ;;
+resume) kill -s CONT $(inhabitants) 2>/dev/null ;;
+kill) kill_all ;;
+sweep) sweep ;;
+watch)
+    trap '' HUP INT TERM
+    cat >/dev/null
+    sweep
+    ;;
+esac
