@@ -1,1 +1,76 @@
-//! x
+//! The worker: makes tickets of submissions.
+//!
+//! A lane takes deliveries, gives each submission a number and a priority, stores the batch in one
+//! transaction, and only then answers the edge and settles. Lanes share nothing but the counter.
+
+mod batch;
+mod lane;
+mod numbers;
+mod refresher;
+mod state;
+
+use std::{sync::Arc, time::Duration};
+
+use common::{
+    clock::{Clock, Entropy},
+    keys::NumberKey,
+    ports::backend::WorkerPorts,
+};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+pub use state::State;
+
+use crate::{lane::Lane, numbers::Numbers, refresher::Refresher};
+
+/// How a worker works.
+pub struct Settings {
+    /// Consumers that run side by side, each with one batch at a time.
+    pub lanes: usize,
+    /// Submissions in one transaction at most.
+    pub batch_submissions_max: usize,
+    /// What the ticket numbers are made with.
+    pub number_key: Arc<NumberKey>,
+}
+
+/// How long a lane that died waits before it starts again: what killed it may do so at once.
+const REVIVAL_PAUSE: Duration = Duration::from_millis(500);
+
+/// Works until `stop`, then finishes the batches begun and gives the rest back to the queue.
+pub async fn run(
+    ports: WorkerPorts,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    settings: Settings,
+    state: State,
+    stop: CancellationToken,
+) {
+    let numbers = Arc::new(Numbers::new(&settings.number_key, Arc::clone(&ports.tickets)));
+    let mut tasks = JoinSet::new();
+    for _ in 0..settings.lanes {
+        let lane = Lane::new(&ports, Arc::clone(&numbers), settings.batch_submissions_max);
+        tasks.spawn(keep_alive(lane, state.clone(), stop.clone()));
+    }
+    let refresher = Refresher::new(ports.statistics, ports.cache, clock, entropy.as_ref());
+    tasks.spawn(refresher.run(stop));
+    drop((ports.consumers, ports.tickets, ports.health));
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            error!(%error, "a worker's task died");
+        }
+    }
+}
+
+/// Runs a lane, and runs it again when it panics: its deliveries come back, those that keep coming
+/// back are tried alone, and the queue gives them up in the end.
+async fn keep_alive(lane: Lane, state: State, stop: CancellationToken) {
+    let lane = Arc::new(lane);
+    while !stop.is_cancelled() {
+        let running = tokio::spawn(Arc::clone(&lane).run(state.clone(), stop.clone()));
+        if let Err(error) = running.await {
+            error!(%error, "a lane died");
+            tokio::time::sleep(REVIVAL_PAUSE).await;
+        }
+    }
+}

@@ -46,6 +46,13 @@ macro_rules! text_field {
         pub struct $name(String);
 
         impl $name {
+            /// A text read back from the store. It met the rule of the release that accepted it,
+            /// and a later release's rule does not make it unreadable.
+            #[must_use]
+            pub const fn stored(text: String) -> Self {
+                Self(text)
+            }
+
             /// The text as it is stored.
             #[must_use]
             pub fn as_str(&self) -> &str {

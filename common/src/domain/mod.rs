@@ -11,6 +11,6 @@ mod ticket;
 pub use field::{ClientTimestamp, Email, Message, Name, PageUrl, RuleViolation, UserAgent, UserId};
 pub use id::{SubmissionId, SubmissionIds};
 pub use number::{MalformedNumber, NumberCipher, TicketNumber};
-pub use statistics::{DAYS_MAX, Day, Statistics};
+pub use statistics::{DAYS_MAX, Day, Statistics, UnknownCount};
 pub use submission::{Fingerprint, Form, Submission};
 pub use ticket::{NewTicket, Priority, Status, StatusChange, Subject, Ticket, UnknownWord};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use thiserror::Error;
 
 use super::{Priority, Status, Subject};
 
@@ -18,7 +19,7 @@ pub struct Statistics {
     pub by_priority: BTreeMap<Priority, u64>,
     /// Tickets by subject.
     pub by_subject: BTreeMap<Subject, u64>,
-    /// What happened on which UTC day, oldest first, days without anything left out.
+    /// What happened on which UTC day; days on which nothing did are left out.
     pub daily: BTreeMap<NaiveDate, Day>,
     /// When the counts were read.
     pub generated_at: DateTime<Utc>,
@@ -33,10 +34,110 @@ pub struct Day {
     pub resolved: u64,
 }
 
+/// No count of ours is called that, or it is below zero.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("no count {dimension} {value}")]
+pub struct UnknownCount {
+    dimension: String,
+    value: String,
+}
+
 impl Statistics {
+    /// No tickets at all, as of `now`.
+    #[must_use]
+    pub fn as_of(now: DateTime<Utc>) -> Self {
+        Self { generated_at: now, ..Self::default() }
+    }
+
+    /// Sets one count by the names it is stored under: the dimension `status`, `priority`,
+    /// `subject`, `created_on` or `resolved_on`, and its value, a day being `YYYY-MM-DD`.
+    pub fn set(&mut self, dimension: &str, value: &str, count: i64) -> Result<(), UnknownCount> {
+        let unknown = || UnknownCount { dimension: dimension.to_owned(), value: value.to_owned() };
+        let count = u64::try_from(count).map_err(|_| unknown())?;
+        let day = || value.parse::<NaiveDate>().map_err(|_| unknown());
+        match dimension {
+            "status" => {
+                self.by_status.insert(value.parse().map_err(|_| unknown())?, count);
+            }
+            "priority" => {
+                self.by_priority.insert(value.parse().map_err(|_| unknown())?, count);
+            }
+            "subject" => {
+                self.by_subject.insert(value.parse().map_err(|_| unknown())?, count);
+            }
+            "created_on" => self.daily.entry(day()?).or_default().created = count,
+            "resolved_on" => self.daily.entry(day()?).or_default().resolved = count,
+            _ => return Err(unknown()),
+        }
+        Ok(())
+    }
+
+    /// Every count by the names it is stored under, as [`Statistics::set`] takes them.
+    pub fn counts(&self) -> impl Iterator<Item = (&'static str, String, u64)> {
+        let statuses = self.by_status.iter().map(|(it, count)| ("status", it.to_string(), *count));
+        let priorities =
+            self.by_priority.iter().map(|(it, count)| ("priority", it.to_string(), *count));
+        let subjects =
+            self.by_subject.iter().map(|(it, count)| ("subject", it.to_string(), *count));
+        let days = self.daily.iter().flat_map(|(date, day)| {
+            [
+                ("created_on", date.to_string(), day.created),
+                ("resolved_on", date.to_string(), day.resolved),
+            ]
+        });
+        statuses.chain(priorities).chain(subjects).chain(days)
+    }
+
     /// All tickets.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.by_status.values().sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_go_where_their_names_say_and_the_total_is_the_sum_over_status() {
+        let mut statistics = Statistics::as_of(DateTime::UNIX_EPOCH);
+        for (dimension, value, count) in [
+            ("status", "open", 2),
+            ("status", "closed", 1),
+            ("priority", "high", 3),
+            ("subject", "technical", 3),
+            ("created_on", "2026-11-22", 3),
+            ("resolved_on", "2026-11-22", 1),
+        ] {
+            statistics.set(dimension, value, count).unwrap();
+        }
+        assert_eq!(statistics.total(), 3);
+        assert_eq!(statistics.by_priority[&Priority::High], 3);
+        assert_eq!(statistics.by_subject[&Subject::Technical], 3);
+        let day = "2026-11-22".parse().unwrap();
+        assert_eq!(statistics.daily[&day], Day { created: 3, resolved: 1 });
+
+        let mut copy = Statistics::as_of(DateTime::UNIX_EPOCH);
+        for (dimension, value, count) in statistics.counts() {
+            copy.set(dimension, &value, i64::try_from(count).unwrap()).unwrap();
+        }
+        assert_eq!(copy, statistics);
+    }
+
+    #[test]
+    fn a_foreign_or_negative_count_is_refused() {
+        let mut statistics = Statistics::as_of(DateTime::UNIX_EPOCH);
+        for (dimension, value, count) in [
+            ("mood", "good", 1),
+            ("status", "lost", 1),
+            ("status", "open", -1),
+            ("created_on", "today", 1),
+        ] {
+            assert!(
+                statistics.set(dimension, value, count).is_err(),
+                "{dimension} {value} {count}"
+            );
+        }
     }
 }

@@ -1,0 +1,49 @@
+-- insert_tickets: stores a batch, its audit entries and its statistics, and returns the ids that
+-- were new. One statement is one transaction in one round trip, with nothing to cancel half-way.
+-- (SQLite has no INSERT inside WITH: there the three parts are files of their own.)
+WITH input AS (
+    SELECT *
+    FROM unnest(
+        $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+        $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::bytea[], $14::text[], $15::text[]
+    ) AS batch (
+        id, number, name, email, subject, message, priority, user_id,
+        user_agent, url, client_timestamp, submitted_at, fingerprint, request_id, traceparent
+    )
+),
+inserted AS (
+    INSERT INTO tickets (
+        id, number, name, email, subject, message, status, priority, user_id, user_agent, url,
+        client_timestamp, submitted_at, updated_at, fingerprint, request_id, traceparent
+    )
+    SELECT
+        id, number, name, email, subject, message, 'open', priority, user_id, user_agent, url,
+        client_timestamp, submitted_at, submitted_at, fingerprint, request_id, traceparent
+    FROM input
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id, subject, status, priority, submitted_at, request_id, traceparent
+),
+audited AS (
+    INSERT INTO audit_entries (ticket_id, kind, status, at, actor, request_id, traceparent)
+    SELECT id, 'ticket.created', status, submitted_at, 'submitter', request_id, traceparent
+    FROM inserted
+),
+counted AS (
+    -- The shard is the connection's: statements that run at the same time then seldom wait for
+    -- each other's rows. The order keeps those that do from waiting in a circle.
+    INSERT INTO statistics AS kept (dimension, value, shard, count)
+    SELECT dimension, value, pg_backend_pid() % 16, count(*)
+    FROM
+        inserted,
+        LATERAL (
+            VALUES
+                ('status', status),
+                ('priority', priority),
+                ('subject', subject),
+                ('created_on', to_char(submitted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'))
+        ) AS counts (dimension, value)
+    GROUP BY dimension, value
+    ORDER BY dimension, value
+    ON CONFLICT (dimension, value, shard) DO UPDATE SET count = kept.count + excluded.count
+)
+SELECT id FROM inserted

@@ -1,0 +1,46 @@
+//! One round trip to each server.
+
+use async_trait::async_trait;
+use common::ports::health::{Component, Figures, HealthProbe, Unhealthy};
+
+use crate::{cache::Cache, queue::Broker, store::Store};
+
+/// Asks Postgres, RabbitMQ and Redis.
+pub(crate) struct Health {
+    store: Store,
+    broker: Broker,
+    cache: Cache,
+}
+
+impl Health {
+    pub(crate) const fn new(store: Store, broker: Broker, cache: Cache) -> Self {
+        Self { store, broker, cache }
+    }
+}
+
+#[async_trait]
+impl HealthProbe for Health {
+    async fn probe(&self, component: Component) -> Result<Figures, Unhealthy> {
+        match component {
+            Component::Store => {
+                self.store.ping().await.map_err(|error| Unhealthy(error.into()))?;
+                Ok(Figures::new())
+            }
+            Component::Cache => {
+                self.cache.ping().await.map_err(|error| Unhealthy(error.into()))?;
+                Ok(Figures::new())
+            }
+            Component::Broker => {
+                let intake = self.broker.intake_depth().await.map_err(Unhealthy)?;
+                Ok(vec![("queued", intake.messages)])
+            }
+            Component::Workers => {
+                let intake = self.broker.intake_depth().await.map_err(Unhealthy)?;
+                if intake.consumers == 0 {
+                    return Err(Unhealthy("no worker consumes the intake queue".into()));
+                }
+                Ok(vec![("consumers", intake.consumers)])
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Looking into queues without taking anything out.
+
+use async_trait::async_trait;
+use common::{
+    Cause,
+    ports::{
+        audit::{Depths, QueueAudit},
+        queue::{BuriedLetter, ConsumeError},
+    },
+};
+use lapin::{
+    options::{BasicGetOptions, QueueDeclareOptions},
+    types::FieldTable,
+};
+use tokio::time::timeout;
+
+use super::{
+    Broker,
+    connection::{CALL_DEADLINE, SharedConnection},
+    letter, topology,
+};
+
+/// A queue's own figures.
+pub(crate) struct Depth {
+    /// Waiting for a consumer.
+    pub(crate) messages: u64,
+    /// Consumers.
+    pub(crate) consumers: u64,
+}
+
+impl SharedConnection {
+    /// Asks for a queue's figures, by declaring it passively.
+    pub(super) async fn depth(&self, queue: &str) -> Result<Depth, Cause> {
+        let channel = self.channel().await?;
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
+        let declared = channel.queue_declare(queue.into(), options, FieldTable::default());
+        let queue = timeout(CALL_DEADLINE, declared).await??;
+        Ok(Depth {
+            messages: queue.message_count().into(),
+            consumers: queue.consumer_count().into(),
+        })
+    }
+}
+
+impl Broker {
+    async fn peek(&self, limit: u32) -> Result<Vec<BuriedLetter>, Cause> {
+        // What is got and not acknowledged goes back, in order, when the channel closes.
+        let channel = self.inspection.channel().await?;
+        let mut letters = Vec::new();
+        while letters.len() < limit as usize {
+            let next = channel.basic_get(topology::DEAD_LETTERS.into(), BasicGetOptions::default());
+            match timeout(CALL_DEADLINE, next).await?? {
+                Some(message) => letters.push(letter::exhume(&message.delivery)),
+                None => break,
+            }
+        }
+        channel.close(200, "looked".into()).await?;
+        Ok(letters)
+    }
+}
+
+#[async_trait]
+impl QueueAudit for Broker {
+    async fn depths(&self) -> Result<Depths, ConsumeError> {
+        let depth = async |queue| {
+            let depth = self.inspection.depth(queue).await.map_err(ConsumeError)?;
+            Ok::<_, ConsumeError>(depth.messages)
+        };
+        Ok(Depths {
+            queued: depth(topology::INTAKE).await?,
+            unrouted: depth(topology::UNROUTED).await?,
+            dead: depth(topology::DEAD_LETTERS).await?,
+        })
+    }
+
+    async fn dead_letters(&self, limit: u32) -> Result<Vec<BuriedLetter>, ConsumeError> {
+        self.peek(limit).await.map_err(ConsumeError)
+    }
+}

@@ -1,0 +1,61 @@
+//! Connections: opened under a deadline, replaced when lost.
+
+use std::{sync::Arc, time::Duration};
+
+use common::Cause;
+use lapin::{Channel, Connection, ConnectionProperties, uri::AMQPUri};
+use tokio::{sync::Mutex, time::timeout};
+
+/// Opening a connection or a channel, or asking a question on it, gives up by then. The client
+/// itself can wait for ever on a broker that has stopped answering without hanging up.
+pub(super) const CALL_DEADLINE: Duration = Duration::from_secs(3);
+
+/// Opens a connection that does not try to repair itself.
+pub(super) async fn connect(uri: &AMQPUri, name: &str) -> Result<Connection, Cause> {
+    let properties = ConnectionProperties::default().with_connection_name(name.into());
+    Ok(timeout(CALL_DEADLINE, Connection::connect_uri(uri.clone(), properties)).await??)
+}
+
+/// One connection for several users, opened by the first who needs it and again by the first who
+/// finds it lost.
+pub(super) struct SharedConnection {
+    uri: AMQPUri,
+    name: &'static str,
+    current: Mutex<Option<Arc<Connection>>>,
+}
+
+impl SharedConnection {
+    pub(super) fn new(uri: AMQPUri, name: &'static str) -> Self {
+        Self { uri, name, current: Mutex::new(None) }
+    }
+
+    /// A new channel on a live connection.
+    pub(super) async fn channel(&self) -> Result<Channel, Cause> {
+        let connection = self.live().await?;
+        match timeout(CALL_DEADLINE, connection.create_channel()).await {
+            Ok(Ok(channel)) => Ok(channel),
+            failed => {
+                // Whatever it is, the next one starts afresh.
+                self.current.lock().await.take();
+                Ok(failed??)
+            }
+        }
+    }
+
+    async fn live(&self) -> Result<Arc<Connection>, Cause> {
+        let mut current = self.current.lock().await;
+        if let Some(connection) = current.as_ref().filter(|it| it.status().connected()) {
+            return Ok(Arc::clone(connection));
+        }
+        let connection = Arc::new(connect(&self.uri, self.name).await?);
+        *current = Some(Arc::clone(&connection));
+        Ok(connection)
+    }
+
+    pub(super) async fn close(&self) {
+        if let Some(connection) = self.current.lock().await.take() {
+            // A broker that does not answer the good-bye has nothing to lose by it.
+            let _ = timeout(CALL_DEADLINE, connection.close(200, "done".into())).await;
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Consuming: one consumer is one channel, used by one lane of a worker.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use common::{
+    Cause,
+    clock::Clock,
+    envelope,
+    ports::queue::{
+        ConsumeError, Consumer, ConsumerSource, DeadLetter, Delivery, Outcome, Receipt, Settlement,
+    },
+};
+use futures_util::{
+    FutureExt, StreamExt,
+    future::try_join_all,
+    stream::{self, BoxStream, SelectAll},
+};
+use lapin::{
+    BasicProperties, Channel,
+    options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions},
+    types::FieldTable,
+};
+use tokio::time::timeout;
+
+use super::{
+    connection::{CALL_DEADLINE, SharedConnection},
+    letter,
+    publisher::{ConfirmingPublisher, DIRECT_REPLY_TO, Message, envelope_properties},
+    receipts, topology,
+};
+
+/// Envelopes the broker hands a lane ahead of their settlement: enough to fill the next batch while
+/// one is being stored, few enough to be held in memory whatever their size, and below the 300
+/// beyond which quorum queues gain nothing.
+const PREFETCH: u16 = 256;
+
+/// Opens lanes on one connection. What they publish, receipts and dead letters, goes over another:
+/// a broker in need blocks connections that publish, and acknowledgements must get through.
+pub(super) struct Consumers {
+    connection: SharedConnection,
+    answers: ConfirmingPublisher,
+    clock: Arc<dyn Clock>,
+}
+
+impl Consumers {
+    pub(super) const fn new(
+        connection: SharedConnection,
+        answers: ConfirmingPublisher,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { connection, answers, clock }
+    }
+
+    async fn open_lane(&self) -> Result<Lane, Cause> {
+        let channel = self.connection.channel().await?;
+        let consuming = async {
+            topology::declare(&channel).await?;
+            // Before the first consume: what arrives earlier is not bounded by it.
+            channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
+            let mut messages = SelectAll::new();
+            for queue in [topology::INTAKE, topology::UNROUTED] {
+                let options = BasicConsumeOptions::default();
+                let none = FieldTable::default();
+                let consumer =
+                    channel.basic_consume(queue.into(), "".into(), options, none).await?;
+                // A queue that is deleted ends its stream, which the merged one would not show.
+                messages.push(consumer.map(Some).chain(stream::iter([None])).boxed());
+            }
+            Ok::<_, lapin::Error>(messages)
+        };
+        let messages = timeout(CALL_DEADLINE, consuming).await??;
+        let lane = Lane {
+            channel: channel.clone(),
+            messages,
+            held: BTreeMap::new(),
+            answers: self.answers.clone(),
+            clock: Arc::clone(&self.clock),
+        };
+        Ok(lane)
+    }
+}
+
+#[async_trait]
+impl ConsumerSource for Consumers {
+    async fn open(&self) -> Result<Box<dyn Consumer>, ConsumeError> {
+        let lane = self.open_lane().await.map_err(ConsumeError)?;
+        Ok(Box::new(lane))
+    }
+}
+
+/// What is needed to settle a message.
+struct Held {
+    body: Bytes,
+    properties: BasicProperties,
+    attempts: u32,
+}
+
+struct Lane {
+    channel: Channel,
+    /// Of both queues; `None` when either ended.
+    messages: SelectAll<BoxStream<'static, Option<lapin::Result<lapin::message::Delivery>>>>,
+    held: BTreeMap<u64, Held>,
+    answers: ConfirmingPublisher,
+    clock: Arc<dyn Clock>,
+}
+
+#[async_trait]
+impl Consumer for Lane {
+    async fn receive(&mut self, submissions_max: usize) -> Result<Vec<Delivery>, ConsumeError> {
+        let mut next = Some(self.messages.next().await.flatten());
+        let (mut deliveries, mut submissions) = (Vec::new(), 0);
+        while let Some(message) = next {
+            let delivery = self.hold(message)?;
+            submissions += delivery.content.as_ref().map_or(1, Vec::len);
+            deliveries.push(delivery);
+            if submissions >= submissions_max {
+                break;
+            }
+            next = self.messages.next().now_or_never().map(Option::flatten);
+        }
+        Ok(deliveries)
+    }
+
+    async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<(), ConsumeError> {
+        let mut replies: BTreeMap<String, Vec<Receipt>> = BTreeMap::new();
+        let mut dead = Vec::new();
+        let mut tags = Vec::with_capacity(settlements.len());
+        for Settlement { tag, outcome } in settlements {
+            let held =
+                self.held.remove(&tag).ok_or_else(|| ConsumeError("an unknown tag".into()))?;
+            tags.push(tag);
+            match outcome {
+                Outcome::Done { receipts, dead_letters } => {
+                    // Only where the broker itself wrote the address: anybody else's could be a queue.
+                    let edge = held.properties.reply_to().as_ref();
+                    if let Some(edge) = edge.filter(|it| it.as_str().starts_with(DIRECT_REPLY_TO)) {
+                        replies.entry(edge.to_string()).or_default().extend(receipts);
+                    }
+                    dead.extend(dead_letters.into_iter().map(|letter| self.part(&held, letter)));
+                }
+                Outcome::Dead(reason) => dead.push(letter::bury(
+                    held.body,
+                    &held.properties,
+                    &reason,
+                    held.attempts,
+                    self.clock.now(),
+                )),
+            }
+        }
+        for (edge, receipts) in replies {
+            self.answers.offer(reply(edge, &receipts));
+        }
+        let burials = dead.into_iter().map(|letter| self.answers.publish(letter));
+        try_join_all(burials).await.map_err(|error| ConsumeError(error.into()))?;
+        self.acknowledge(tags).await.map_err(|error| ConsumeError(error.into()))
+    }
+}
+
+impl Lane {
+    fn hold(
+        &mut self,
+        message: Option<lapin::Result<lapin::message::Delivery>>,
+    ) -> Result<Delivery, ConsumeError> {
+        // A queue that was deleted, or whose leader is gone, ends the stream without an error.
+        let message = message
+            .ok_or_else(|| ConsumeError("the broker ended the consumer".into()))?
+            .map_err(|error| ConsumeError(error.into()))?;
+        let attempts = letter::earlier_deliveries(&message);
+        let body = Bytes::from(message.data);
+        let content = envelope::decode(&body);
+        let held = Held { body, properties: message.properties, attempts };
+        self.held.insert(message.delivery_tag, held);
+        Ok(Delivery { tag: message.delivery_tag, attempts, content })
+    }
+
+    /// One submission of an envelope on its way to the dead letters.
+    fn part(&self, held: &Held, letter: DeadLetter) -> Message {
+        let DeadLetter { body, reason } = letter;
+        letter::bury(body, &envelope_properties(), &reason, held.attempts, self.clock.now())
+    }
+
+    /// Acknowledges in one frame what has nothing unsettled before it.
+    async fn acknowledge(&mut self, mut tags: Vec<u64>) -> lapin::Result<()> {
+        tags.sort_unstable();
+        let first_held = self.held.keys().next().copied().unwrap_or(u64::MAX);
+        let in_order = tags.partition_point(|tag| *tag < first_held);
+        let (together, alone) = tags.split_at(in_order);
+        if let Some(last) = together.last() {
+            self.channel.basic_ack(*last, BasicAckOptions { multiple: true }).await?;
+        }
+        for tag in alone {
+            self.channel.basic_ack(*tag, BasicAckOptions { multiple: false }).await?;
+        }
+        Ok(())
+    }
+}
+
+fn reply(edge: String, receipts: &[Receipt]) -> Message {
+    Message {
+        exchange: "",
+        routing_key: edge,
+        mandatory: false,
+        properties: BasicProperties::default()
+            .with_content_type("application/json".into())
+            .with_type("receipts".into()),
+        body: receipts::encode(receipts),
+    }
+}

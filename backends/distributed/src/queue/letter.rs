@@ -1,0 +1,117 @@
+//! Dead letters as messages: the body as it came, the reason in headers.
+
+use bytes::Bytes;
+use chrono::{DateTime, SecondsFormat, Utc};
+use common::ports::queue::{BuriedLetter, DeadLetterReason};
+use lapin::{
+    BasicProperties,
+    message::Delivery,
+    types::{AMQPValue, FieldTable},
+};
+
+use super::{publisher::Message, topology};
+
+const REASON: &str = "reason";
+const DETAIL: &str = "detail";
+const FIRST_SEEN_AT: &str = "first-seen-at";
+const ATTEMPTS: &str = "attempts";
+/// Counts the deliveries of a message that came back; set by quorum queues.
+const DELIVERY_COUNT: &str = "x-delivery-count";
+/// Tells why the broker itself gave a message up.
+const FIRST_DEATH_REASON: &str = "x-first-death-reason";
+
+/// How often a message was delivered before.
+pub(super) fn earlier_deliveries(delivery: &Delivery) -> u32 {
+    let counted = headers(&delivery.properties)
+        .and_then(|headers| integer(headers, DELIVERY_COUNT))
+        .and_then(|count| u32::try_from(count).ok());
+    counted.unwrap_or(u32::from(delivery.redelivered))
+}
+
+/// A message that carries `body` to the dead letters, under the properties that say what it is.
+///
+/// Not under all it came with: a foreign message may name a user the broker would refuse from us,
+/// expire, ask for copies elsewhere, or have headers that leave no room for ours.
+pub(super) fn bury(
+    body: Bytes,
+    came_with: &BasicProperties,
+    reason: &DeadLetterReason,
+    attempts: u32,
+    now: DateTime<Utc>,
+) -> Message {
+    let text = |text: &str| AMQPValue::LongString(text.into());
+    let mut headers = FieldTable::default();
+    headers.insert(REASON.into(), text(reason.code));
+    headers.insert(DETAIL.into(), text(&reason.detail));
+    headers.insert(FIRST_SEEN_AT.into(), text(&now.to_rfc3339_opts(SecondsFormat::Millis, true)));
+    headers.insert(ATTEMPTS.into(), AMQPValue::LongLongInt(attempts.into()));
+    let mut properties = BasicProperties::default().with_delivery_mode(2).with_headers(headers);
+    if let Some(content_type) = came_with.content_type().clone() {
+        properties = properties.with_content_type(content_type);
+    }
+    if let Some(kind) = came_with.kind().clone() {
+        properties = properties.with_type(kind);
+    }
+    if let Some(message_id) = came_with.message_id().clone() {
+        properties = properties.with_message_id(message_id);
+    }
+    if let Some(app_id) = came_with.app_id().clone() {
+        properties = properties.with_app_id(app_id);
+    }
+    Message {
+        exchange: topology::DEAD_LETTERS,
+        routing_key: String::new(),
+        mandatory: true,
+        properties,
+        body,
+    }
+}
+
+/// Reads a message from the dead letters, put there by a worker or by the broker.
+pub(super) fn exhume(delivery: &Delivery) -> BuriedLetter {
+    let empty = FieldTable::default();
+    let headers = headers(&delivery.properties).unwrap_or(&empty);
+    let by_broker = text(headers, FIRST_DEATH_REASON);
+    let code = match (text(headers, REASON), &by_broker) {
+        (Some(reason), _) => reason,
+        // Whatever was wrong with it ended every worker that tried.
+        (None, Some(reason)) if reason == "delivery_limit" => "crashed".to_owned(),
+        (None, _) => "unknown".to_owned(),
+    };
+    let first_seen_at = text(headers, FIRST_SEEN_AT)
+        .and_then(|text| DateTime::parse_from_rfc3339(&text).ok())
+        .map(|time| time.to_utc());
+    BuriedLetter {
+        body: delivery.data.clone().into(),
+        code,
+        detail: text(headers, DETAIL).or(by_broker).unwrap_or_default(),
+        first_seen_at: first_seen_at.unwrap_or_default(),
+        attempts: integer(headers, ATTEMPTS)
+            .or_else(|| integer(headers, DELIVERY_COUNT))
+            .and_then(|attempts| u32::try_from(attempts).ok())
+            .unwrap_or_default(),
+    }
+}
+
+fn headers(properties: &BasicProperties) -> Option<&FieldTable> {
+    properties.headers().as_ref()
+}
+
+fn text(headers: &FieldTable, name: &str) -> Option<String> {
+    match headers.inner().get(name)? {
+        AMQPValue::LongString(text) => Some(text.to_string()),
+        AMQPValue::ShortString(text) => Some(text.to_string()),
+        _ => None,
+    }
+}
+
+fn integer(headers: &FieldTable, name: &str) -> Option<i64> {
+    match headers.inner().get(name)? {
+        AMQPValue::LongLongInt(value) => Some(*value),
+        AMQPValue::LongInt(value) => Some(i64::from(*value)),
+        AMQPValue::LongUInt(value) => Some(i64::from(*value)),
+        AMQPValue::ShortInt(value) => Some(i64::from(*value)),
+        AMQPValue::ShortShortInt(value) => Some(i64::from(*value)),
+        _ => None,
+    }
+}

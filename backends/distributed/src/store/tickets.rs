@@ -1,0 +1,246 @@
+//! Tickets: written by workers in batches, read by edges one at a time.
+
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use common::{
+    domain::{
+        ClientTimestamp, Email, Fingerprint, Form, Message, Name, NewTicket, PageUrl, StatusChange,
+        SubmissionId, Ticket, TicketNumber, UserAgent, UserId,
+    },
+    ports::store::{Inserted, StoreError, TicketReader, TicketWriter},
+};
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use super::{Store, bounded};
+
+#[async_trait]
+impl TicketWriter for Store {
+    async fn reserve(&self, year: u16, count: u32) -> Result<Range<u64>, StoreError> {
+        let query = sqlx::query_scalar::<_, i64>(include_str!("../../sql/reserve_counters.sql"));
+        let query = query.bind(i32::from(year)).bind(i64::from(count));
+        let next = bounded(query.fetch_one(&self.pool)).await?;
+        let next = u64::try_from(next)
+            .map_err(|_| StoreError::Corrupt("ticket_counters.next".to_owned()))?;
+        Ok(next - u64::from(count)..next)
+    }
+
+    async fn insert(&self, batch: &[NewTicket]) -> Result<Vec<Inserted>, StoreError> {
+        let mut new = self.insert_new(batch).await?;
+        let known: Vec<Uuid> = batch
+            .iter()
+            .map(|ticket| ticket.submission.id.as_uuid())
+            .filter(|id| !new.contains(id))
+            .collect();
+        // The same submission twice in one batch: the second finds the first.
+        let repeats = new.len() + known.len() < batch.len();
+        let existing = if known.is_empty() && !repeats {
+            HashMap::new()
+        } else {
+            self.existing(batch).await?
+        };
+        batch.iter().map(|ticket| outcome(ticket, &mut new, &existing)).collect()
+    }
+}
+
+impl Store {
+    /// The ids that were not there before, each to be claimed once.
+    async fn insert_new(&self, batch: &[NewTicket]) -> Result<HashSet<Uuid>, StoreError> {
+        let columns = Columns::of(batch);
+        let query = sqlx::query_scalar::<_, Uuid>(include_str!("../../sql/insert_tickets.sql"))
+            .bind(&columns.ids)
+            .bind(&columns.numbers)
+            .bind(&columns.names)
+            .bind(&columns.emails)
+            .bind(&columns.subjects)
+            .bind(&columns.messages)
+            .bind(&columns.priorities)
+            .bind(&columns.user_ids)
+            .bind(&columns.user_agents)
+            .bind(&columns.urls)
+            .bind(&columns.client_timestamps)
+            .bind(&columns.submitted_ats)
+            .bind(&columns.fingerprints)
+            .bind(&columns.request_ids)
+            .bind(&columns.traceparents);
+        let ids = bounded(query.fetch_all(&self.pool)).await?;
+        Ok(ids.into_iter().collect())
+    }
+
+    async fn existing(
+        &self,
+        batch: &[NewTicket],
+    ) -> Result<HashMap<Uuid, ExistingRow>, StoreError> {
+        let ids: Vec<Uuid> = batch.iter().map(|ticket| ticket.submission.id.as_uuid()).collect();
+        let query = sqlx::query_as::<_, ExistingRow>(include_str!("../../sql/find_existing.sql"));
+        let rows = bounded(query.bind(ids).fetch_all(&self.pool)).await?;
+        Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+    }
+
+    async fn with_history(&self, row: Option<TicketRow>) -> Result<Option<Ticket>, StoreError> {
+        let Some(row) = row else { return Ok(None) };
+        let query = sqlx::query_as::<_, StatusRow>(include_str!("../../sql/status_history.sql"));
+        let statuses = bounded(query.bind(row.id).fetch_all(&self.pool)).await?;
+        let history = statuses.into_iter().map(StatusChange::try_from).collect::<Result<_, _>>()?;
+        Ok(Some(Ticket { history, ..Ticket::try_from(row)? }))
+    }
+}
+
+#[async_trait]
+impl TicketReader for Store {
+    async fn by_number(&self, number: &TicketNumber) -> Result<Option<Ticket>, StoreError> {
+        let query = sqlx::query_as::<_, TicketRow>(include_str!("../../sql/ticket_by_number.sql"));
+        let row = bounded(query.bind(number.to_string()).fetch_optional(&self.pool)).await?;
+        self.with_history(row).await
+    }
+
+    async fn by_id(&self, id: SubmissionId) -> Result<Option<Ticket>, StoreError> {
+        let query = sqlx::query_as::<_, TicketRow>(include_str!("../../sql/ticket_by_id.sql"));
+        let row = bounded(query.bind(id.as_uuid()).fetch_optional(&self.pool)).await?;
+        self.with_history(row).await
+    }
+}
+
+fn outcome(
+    ticket: &NewTicket,
+    new: &mut HashSet<Uuid>,
+    existing: &HashMap<Uuid, ExistingRow>,
+) -> Result<Inserted, StoreError> {
+    let id = ticket.submission.id.as_uuid();
+    if new.remove(&id) {
+        return Ok(Inserted::New);
+    }
+    // Not inserted, so it was there; nothing deletes tickets in between.
+    let row = existing.get(&id).ok_or_else(|| corrupt("id"))?;
+    if row.fingerprint == ticket.submission.form.fingerprint().0 {
+        Ok(Inserted::Existing(row.number.parse().map_err(|_| corrupt("number"))?))
+    } else {
+        Ok(Inserted::Conflict)
+    }
+}
+
+/// A batch turned by a quarter: one array a column, as `unnest` takes them.
+#[derive(Default)]
+struct Columns<'a> {
+    ids: Vec<Uuid>,
+    numbers: Vec<String>,
+    names: Vec<&'a str>,
+    emails: Vec<&'a str>,
+    subjects: Vec<&'a str>,
+    messages: Vec<&'a str>,
+    priorities: Vec<&'a str>,
+    user_ids: Vec<Option<&'a str>>,
+    user_agents: Vec<Option<&'a str>>,
+    urls: Vec<Option<&'a str>>,
+    client_timestamps: Vec<&'a str>,
+    submitted_ats: Vec<DateTime<Utc>>,
+    fingerprints: Vec<Vec<u8>>,
+    request_ids: Vec<&'a str>,
+    traceparents: Vec<&'a str>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(batch: &'a [NewTicket]) -> Self {
+        let mut columns = Self::default();
+        for NewTicket { submission, number, priority } in batch {
+            let form = &submission.form;
+            let Fingerprint(fingerprint) = form.fingerprint();
+            columns.ids.push(submission.id.as_uuid());
+            columns.numbers.push(number.to_string());
+            columns.names.push(form.name.as_str());
+            columns.emails.push(form.email.as_str());
+            columns.subjects.push(form.subject.as_str());
+            columns.messages.push(form.message.as_str());
+            columns.priorities.push(priority.as_str());
+            columns.user_ids.push(form.user_id.as_ref().map(UserId::as_str));
+            columns.user_agents.push(form.user_agent.as_ref().map(UserAgent::as_str));
+            columns.urls.push(form.url.as_ref().map(PageUrl::as_str));
+            columns.client_timestamps.push(form.timestamp.as_str());
+            columns.submitted_ats.push(submission.submitted_at);
+            columns.fingerprints.push(fingerprint.to_vec());
+            columns.request_ids.push(&submission.trace.request_id);
+            columns.traceparents.push(&submission.trace.traceparent);
+        }
+        columns
+    }
+}
+
+#[derive(FromRow)]
+struct ExistingRow {
+    id: Uuid,
+    number: String,
+    fingerprint: Vec<u8>,
+}
+
+#[derive(FromRow)]
+struct StatusRow {
+    status: String,
+    at: DateTime<Utc>,
+}
+
+#[derive(FromRow)]
+struct TicketRow {
+    id: Uuid,
+    number: String,
+    name: String,
+    email: String,
+    subject: String,
+    message: String,
+    status: String,
+    priority: String,
+    user_id: Option<String>,
+    user_agent: Option<String>,
+    url: Option<String>,
+    client_timestamp: String,
+    submitted_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    resolved_at: Option<DateTime<Utc>>,
+}
+
+fn corrupt(column: &str) -> StoreError {
+    StoreError::Corrupt(format!("tickets.{column}"))
+}
+
+impl TryFrom<StatusRow> for StatusChange {
+    type Error = StoreError;
+
+    fn try_from(row: StatusRow) -> Result<Self, StoreError> {
+        let status = row
+            .status
+            .parse()
+            .map_err(|_| StoreError::Corrupt("audit_entries.status".to_owned()))?;
+        Ok(Self { status, at: row.at })
+    }
+}
+
+impl TryFrom<TicketRow> for Ticket {
+    type Error = StoreError;
+
+    fn try_from(row: TicketRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.id.into(),
+            number: row.number.parse().map_err(|_| corrupt("number"))?,
+            form: Form {
+                name: Name::stored(row.name),
+                email: Email::stored(row.email),
+                subject: row.subject.parse().map_err(|_| corrupt("subject"))?,
+                message: Message::stored(row.message),
+                timestamp: ClientTimestamp::stored(row.client_timestamp),
+                user_id: row.user_id.map(UserId::stored),
+                user_agent: row.user_agent.map(UserAgent::stored),
+                url: row.url.map(PageUrl::stored),
+            },
+            status: row.status.parse().map_err(|_| corrupt("status"))?,
+            priority: row.priority.parse().map_err(|_| corrupt("priority"))?,
+            submitted_at: row.submitted_at,
+            updated_at: row.updated_at,
+            resolved_at: row.resolved_at,
+            history: Vec::new(),
+        })
+    }
+}

@@ -1,0 +1,196 @@
+//! Settings: the documented defaults, a file, the environment and the flags, each stronger than
+//! the one before.
+//!
+//! What comes out is typed and free of contradictions; what does not fit is refused in one line
+//! that says what would. Secrets are shown by nothing here, not even by `Debug`.
+
+mod error;
+mod file;
+mod layers;
+mod listing;
+mod setting;
+mod value;
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use secrecy::SecretString;
+
+pub use error::ConfigError;
+pub use layers::{Layers, Origin};
+pub use setting::{Documentation, Kind, Section, Setting};
+
+use crate::{keys::NumberKey, telemetry::LogFormat};
+
+/// Every setting, each with a value that the program can work with.
+#[derive(Debug)]
+pub struct Config {
+    /// How log lines are written.
+    pub log_format: LogFormat,
+    /// What every process that runs until it is stopped needs.
+    pub process: Process,
+    /// Where everything is kept.
+    pub backends: Backends,
+    /// The public edge's.
+    pub edge: Edge,
+    /// The worker's.
+    pub worker: Worker,
+}
+
+/// A process that runs until it is told to stop.
+#[derive(Debug)]
+pub struct Process {
+    /// Where it answers HTTP.
+    pub listen: SocketAddr,
+    /// How long it may take to stop.
+    pub shutdown_grace: Duration,
+    /// Whether it brings the schema up to date at its start.
+    pub migrate: bool,
+}
+
+/// Two modes, not a matrix.
+#[derive(Debug)]
+pub enum Backends {
+    /// Everything in the process itself.
+    Embedded(Embedded),
+    /// On servers.
+    Distributed(Distributed),
+}
+
+/// The embedded installation.
+#[derive(Debug)]
+pub struct Embedded {
+    /// The folder that holds all its data.
+    pub data_dir: PathBuf,
+    /// Its number key, where the folder's own is not to be used.
+    pub number_key: Option<Arc<NumberKey>>,
+}
+
+/// A distributed installation.
+#[derive(Debug)]
+pub struct Distributed {
+    /// The database.
+    pub database_url: SecretString,
+    /// The broker.
+    pub amqp_url: SecretString,
+    /// The cache.
+    pub redis_url: SecretString,
+    /// The number key of all its processes.
+    pub number_key: Arc<NumberKey>,
+}
+
+/// The public edge.
+#[derive(Debug)]
+pub struct Edge {
+    /// How long a POST waits for its ticket number.
+    pub reply_wait: Duration,
+    /// The bearer token for statistics and staff.
+    pub admin_token: Option<SecretString>,
+}
+
+/// The worker.
+#[derive(Debug)]
+pub struct Worker {
+    /// Consumers side by side.
+    pub lanes: usize,
+    /// The most submissions in one transaction.
+    pub batch_submissions_max: usize,
+}
+
+impl Config {
+    /// Reads every setting, used or not: a bad one is found at the first start, not at the first
+    /// that needs it.
+    pub fn new(layers: &Layers) -> Result<Self, ConfigError> {
+        let log_format = layers.optional(&Setting::LOG_FORMAT, value::log_format)?;
+        Ok(Self {
+            log_format: log_format.unwrap_or_else(LogFormat::of_terminal),
+            process: Process::new(layers)?,
+            backends: Backends::new(layers)?,
+            edge: Edge::new(layers)?,
+            worker: Worker::new(layers)?,
+        })
+    }
+}
+
+impl Process {
+    fn new(layers: &Layers) -> Result<Self, ConfigError> {
+        let grace = |text: &str| value::duration(text, value::SHUTDOWN_GRACE_MAX);
+        Ok(Self {
+            listen: layers.required(&Setting::LISTEN, |text| text.parse().ok())?,
+            shutdown_grace: layers.required(&Setting::SHUTDOWN_GRACE, grace)?,
+            migrate: !layers.required(&Setting::NO_MIGRATE, value::switch)?,
+        })
+    }
+}
+
+impl Backends {
+    fn new(layers: &Layers) -> Result<Self, ConfigError> {
+        let data_dir = layers.required(&Setting::DATA_DIR, value::path)?;
+        let key = |text: &str| NumberKey::from_hex(text).ok().map(Arc::new);
+        let number_key = layers.optional(&Setting::NUMBER_KEY, key)?;
+        let url = |setting, schemes: &[&str]| {
+            layers.optional(setting, |text| value::server_url(text, schemes))
+        };
+        let urls = (
+            url(&Setting::DATABASE_URL, &["postgres", "postgresql"])?,
+            url(&Setting::AMQP_URL, &["amqp", "amqps"])?,
+            url(&Setting::REDIS_URL, &["redis", "rediss"])?,
+        );
+        match urls {
+            (None, None, None) => Ok(Self::Embedded(Embedded { data_dir, number_key })),
+            (Some(database_url), Some(amqp_url), Some(redis_url)) => {
+                let number_key = number_key.ok_or(ConfigError::NoNumberKey)?;
+                let servers = Distributed { database_url, amqp_url, redis_url, number_key };
+                Ok(Self::Distributed(servers))
+            }
+            _ => Err(some_servers(layers)),
+        }
+    }
+
+    /// The servers, without which `role` cannot run.
+    pub fn distributed(&self, role: &'static str) -> Result<&Distributed, ConfigError> {
+        match self {
+            Self::Distributed(servers) => Ok(servers),
+            Self::Embedded(_) => Err(ConfigError::NoServers { role }),
+        }
+    }
+}
+
+/// Names each server that is set as it was given, and each that is not as it can be.
+fn some_servers(layers: &Layers) -> ConfigError {
+    let servers = [&Setting::DATABASE_URL, &Setting::AMQP_URL, &Setting::REDIS_URL];
+    let given: Vec<_> = servers
+        .iter()
+        .filter_map(|setting| layers.get(setting).map(|given| given.origin.place(setting)))
+        .collect();
+    let missing: Vec<_> = servers
+        .iter()
+        .filter(|setting| !layers.is_set(setting))
+        .map(|setting| format!("{} ({})", setting.name, setting.environment))
+        .collect();
+    ConfigError::SomeServers { given: given.join(" and "), missing: missing.join(", ") }
+}
+
+impl Edge {
+    fn new(layers: &Layers) -> Result<Self, ConfigError> {
+        let wait = |text: &str| value::duration(text, value::REPLY_WAIT_MAX);
+        Ok(Self {
+            reply_wait: layers.required(&Setting::REPLY_WAIT, wait)?,
+            admin_token: layers.optional(&Setting::ADMIN_TOKEN, value::admin_token)?,
+        })
+    }
+}
+
+impl Worker {
+    fn new(layers: &Layers) -> Result<Self, ConfigError> {
+        // More lanes would outnumber the connections a store is given; a larger batch holds its
+        // locks longer and is no faster.
+        let count = |max| move |text: &str| value::count(text, 1, max);
+        Ok(Self {
+            lanes: layers.required(&Setting::WORKER_LANES, count(32))?,
+            batch_submissions_max: layers.required(&Setting::BATCH_MAX, count(2_000))?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

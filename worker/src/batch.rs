@@ -1,0 +1,159 @@
+//! From deliveries to submissions, and from what became of those back to settlements.
+
+use chrono::Datelike;
+use common::{
+    domain::{NewTicket, Priority, Submission, TicketNumber},
+    envelope::{self, Unreadable},
+    ports::{
+        queue::{
+            DeadLetter, DeadLetterReason, Delivery, Outcome, Receipt, Settlement, UnreadableItem,
+        },
+        store::Inserted,
+    },
+};
+
+/// A message delivered so often before may be what ends its worker: it is tried alone, so that it
+/// does not take its neighbours along.
+const SUSPICIOUS_ATTEMPTS: u32 = 2;
+
+/// What became of one submission.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// It is stored, under this number.
+    Stored(TicketNumber),
+    /// It cannot be.
+    Dead(DeadLetterReason),
+}
+
+/// Deliveries that are stored together.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    deliveries: Vec<Plan>,
+    submissions: Vec<Submission>,
+}
+
+/// A delivery whose submissions are the next `submissions` of the batch.
+#[derive(Debug)]
+struct Plan {
+    tag: u64,
+    submissions: usize,
+    dead_letters: Vec<DeadLetter>,
+    unreadable: Option<DeadLetterReason>,
+}
+
+impl Batch {
+    /// Splits deliveries into batches, in order: suspicious ones alone, the others together.
+    pub(crate) fn split(deliveries: Vec<Delivery>) -> Vec<Self> {
+        let mut batches: Vec<Self> = Vec::new();
+        let mut last_is_open = false;
+        for delivery in deliveries {
+            let is_suspicious = delivery.attempts >= SUSPICIOUS_ATTEMPTS;
+            if is_suspicious || !last_is_open {
+                batches.push(Self { deliveries: Vec::new(), submissions: Vec::new() });
+            }
+            last_is_open = !is_suspicious;
+            if let Some(batch) = batches.last_mut() {
+                batch.add(delivery);
+            }
+        }
+        batches
+    }
+
+    fn add(&mut self, Delivery { tag, content, .. }: Delivery) {
+        let mut plan = Plan { tag, submissions: 0, dead_letters: Vec::new(), unreadable: None };
+        match content {
+            Err(unreadable) => plan.unreadable = Some(why(&unreadable)),
+            Ok(items) => items.into_iter().for_each(|item| match item {
+                Ok(submission) => {
+                    self.submissions.push(submission);
+                    plan.submissions += 1;
+                }
+                Err(item) => plan.dead_letters.push(invalid(item)),
+            }),
+        }
+        self.deliveries.push(plan);
+    }
+
+    pub(crate) fn submissions(&self) -> &[Submission] {
+        &self.submissions
+    }
+
+    /// The settlements, given a verdict for each submission in order.
+    pub(crate) fn settle(self, verdicts: Vec<Verdict>) -> Vec<Settlement> {
+        let mut decided = self.submissions.into_iter().zip(verdicts);
+        self.deliveries
+            .into_iter()
+            .map(|plan| {
+                let tag = plan.tag;
+                let own = decided.by_ref().take(plan.submissions);
+                Settlement { tag, outcome: outcome(plan.unreadable, plan.dead_letters, own) }
+            })
+            .collect()
+    }
+}
+
+fn outcome(
+    unreadable: Option<DeadLetterReason>,
+    mut dead_letters: Vec<DeadLetter>,
+    decided: impl Iterator<Item = (Submission, Verdict)>,
+) -> Outcome {
+    if let Some(reason) = unreadable {
+        return Outcome::Dead(reason);
+    }
+    let mut receipts = Vec::new();
+    for (submission, verdict) in decided {
+        match verdict {
+            Verdict::Stored(number) => receipts.push(Receipt { id: submission.id, number }),
+            Verdict::Dead(reason) => {
+                let body = envelope::encode(&[submission]);
+                dead_letters.push(DeadLetter { body, reason });
+            }
+        }
+    }
+    Outcome::Done { receipts, dead_letters }
+}
+
+fn invalid(UnreadableItem { body, reason }: UnreadableItem) -> DeadLetter {
+    DeadLetter { body, reason: DeadLetterReason { code: "invalid", detail: reason } }
+}
+
+fn why(unreadable: &Unreadable) -> DeadLetterReason {
+    let code = match unreadable {
+        Unreadable::UnknownVersion(_) => "unknown-version",
+        Unreadable::Malformed(_) | Unreadable::TooLarge(_) => "unreadable",
+    };
+    DeadLetterReason { code, detail: unreadable.to_string() }
+}
+
+/// The UTC years of submission, whose counters the numbers come from.
+pub(crate) fn years(submissions: &[Submission]) -> Vec<u16> {
+    submissions
+        .iter()
+        .map(|submission| u16::try_from(submission.submitted_at.year()).unwrap_or_default())
+        .collect()
+}
+
+/// Tickets, given a number for each submission in order.
+pub(crate) fn tickets(submissions: &[Submission], numbers: Vec<TicketNumber>) -> Vec<NewTicket> {
+    submissions
+        .iter()
+        .zip(numbers)
+        .map(|(submission, number)| NewTicket {
+            submission: submission.clone(),
+            number,
+            priority: Priority::from(submission.form.subject),
+        })
+        .collect()
+}
+
+/// What the store's answer means for a ticket.
+pub(crate) fn verdict(ticket: &NewTicket, inserted: Inserted) -> Verdict {
+    match inserted {
+        Inserted::New => Verdict::Stored(ticket.number.clone()),
+        Inserted::Existing(number) => Verdict::Stored(number),
+        Inserted::Conflict => Verdict::Dead(DeadLetterReason {
+            code: "conflict",
+            detail: "another form is stored under this id".to_owned(),
+        }),
+    }
+}
