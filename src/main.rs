@@ -1,1 +1,58 @@
-fn main() {}
+//! The `supportline` program: reads its settings, picks a backend, and runs what it is asked to.
+
+mod cli;
+mod compose;
+mod ingest;
+mod lifecycle;
+mod listener;
+mod migrate;
+mod prepare;
+mod probes;
+mod secrets;
+mod serve;
+mod terminal;
+mod verify;
+mod welcome;
+mod worker;
+
+use std::process::ExitCode;
+
+use cli::{Command, Invocation};
+use common::{
+    config::{Config, ConfigError, Layers},
+    telemetry,
+};
+use tokio::runtime::Runtime;
+
+/// A setting that has to be changed before the program can start.
+const BAD_SETTING: u8 = 2;
+
+fn main() -> ExitCode {
+    run(cli::parse()).unwrap_or_else(|error| {
+        terminal::complain(&error);
+        if error.is::<ConfigError>() { BAD_SETTING.into() } else { ExitCode::FAILURE }
+    })
+}
+
+fn run(Invocation { command, flags }: Invocation) -> anyhow::Result<ExitCode> {
+    let layers = Layers::gather(flags, std::env::vars_os())?;
+    if command == Command::Config {
+        terminal::say(layers.listing().trim_end());
+    }
+    let config = Config::new(&layers)?;
+    telemetry::start(config.log_format);
+    let runtime = Runtime::new()?;
+    let code = runtime.block_on(async {
+        match command {
+            Command::Serve => serve::run(config).await,
+            Command::Ingest => ingest::run(config).await,
+            Command::Worker => worker::run(config).await,
+            Command::Migrate => migrate::run(config).await,
+            Command::Verify => verify::run(config).await,
+            Command::Config => Ok(ExitCode::SUCCESS),
+        }
+    });
+    // What a hard stop gave up must not hold the exit.
+    runtime.shutdown_background();
+    code
+}

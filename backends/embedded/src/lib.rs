@@ -1,1 +1,141 @@
-//! x
+//! The embedded backend: `SQLite` for what must last, this process's memory for the rest.
+//!
+//! The queue holds nothing durable: a publish is confirmed when the worker's transaction has
+//! committed, so the database is the only thing that must survive, and there is no second log.
+//! Dead letters, which on a broker lie in a queue, lie in a table here.
+//!
+//! Its twin is `supportline-distributed`: the same files, the same statements, the same promises.
+
+mod cache;
+mod data_dir;
+mod health;
+mod queue;
+mod store;
+#[cfg(test)]
+mod testing;
+
+use std::{path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use common::{
+    clock::Clock,
+    ports::{
+        backend::{AuditPorts, EdgePorts, WorkerPorts},
+        store::StoreError,
+    },
+};
+use tokio::sync::mpsc;
+
+pub use crate::data_dir::OpenError;
+use crate::{
+    cache::MemoryCache,
+    data_dir::DataDir,
+    health::Health,
+    queue::{EdgePublisher, Lanes, Queue, QueueInspector},
+    store::Store,
+};
+
+/// Most worker batches whose receipts wait for one edge. An edge that is this far behind gets the
+/// rest from the store: receipts are a courtesy.
+const RECEIPT_BATCHES_MAX: usize = 1_024;
+
+/// What the embedded backend is told.
+pub struct Settings {
+    /// Where everything lies; made, readable by its owner only, if it is not there.
+    pub data_dir: PathBuf,
+    /// Tells when a dead letter was given up.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Every port, on one data directory.
+pub struct Backend {
+    store: Arc<Store>,
+    queue: Arc<Queue>,
+    cache: Arc<MemoryCache>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Backend {
+    /// Opens the data directory to serve it, and makes it if need be. No other process can open it
+    /// so until [`common::ports::backend::Backend::close`], or until this backend and all its ports
+    /// are dropped. Needs a tokio runtime, which runs the store's writer.
+    pub async fn open(settings: Settings) -> Result<Self, OpenError> {
+        let data_dir = DataDir::create(&settings.data_dir)?;
+        let store = Store::open(data_dir).await?;
+        Ok(Self::new(store, Queue::new(queue::SUBMISSIONS_MAX), settings.clock))
+    }
+
+    /// Opens the data directory to look into it, beside a server or without one. Whatever would
+    /// write is unavailable; the queue is the server's, so of it only dead letters are seen.
+    pub async fn open_for_audit(settings: Settings) -> Result<Self, OpenError> {
+        let store = Store::open_read_only(&settings.data_dir).await?;
+        let queue = Queue::new(0);
+        queue.close();
+        Ok(Self::new(store, queue, settings.clock))
+    }
+
+    fn new(store: Store, queue: Queue, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            store: Arc::new(store),
+            queue: Arc::new(queue),
+            cache: Arc::new(MemoryCache::default()),
+            clock,
+        }
+    }
+
+    fn health(&self) -> Arc<Health> {
+        Arc::new(Health::new(Arc::clone(&self.queue), Arc::clone(&self.store)))
+    }
+}
+
+#[async_trait]
+impl common::ports::backend::Backend for Backend {
+    async fn edge(&self) -> EdgePorts {
+        let (sender, receipts) = mpsc::channel(RECEIPT_BATCHES_MAX);
+        EdgePorts {
+            publisher: Arc::new(EdgePublisher::new(Arc::clone(&self.queue), sender)),
+            receipts,
+            tickets: self.store.clone(),
+            statistics: self.store.clone(),
+            cache: self.cache.clone(),
+            health: self.health(),
+        }
+    }
+
+    async fn worker(&self) -> WorkerPorts {
+        WorkerPorts {
+            consumers: Arc::new(Lanes {
+                queue: Arc::clone(&self.queue),
+                store: Arc::clone(&self.store),
+                clock: Arc::clone(&self.clock),
+            }),
+            tickets: self.store.clone(),
+            statistics: self.store.clone(),
+            cache: self.cache.clone(),
+            health: self.health(),
+        }
+    }
+
+    async fn audit(&self) -> AuditPorts {
+        AuditPorts {
+            store: self.store.clone(),
+            queue: Arc::new(QueueInspector {
+                queue: Arc::clone(&self.queue),
+                store: Arc::clone(&self.store),
+            }),
+        }
+    }
+
+    async fn migrate(&self) -> Result<(), StoreError> {
+        self.store.migrate().await
+    }
+
+    async fn adopt_key(&self, fingerprint: &str) -> Result<bool, StoreError> {
+        self.store.adopt_key(fingerprint).await
+    }
+
+    async fn close(&self) {
+        self.queue.close();
+        self.store.close().await;
+    }
+}

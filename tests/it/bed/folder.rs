@@ -43,6 +43,11 @@ impl Folder {
         inhabitants(&self.path)
     }
 
+    /// Whether nothing runs in it.
+    pub fn is_deserted(&self) -> bool {
+        self.inhabitants().is_empty()
+    }
+
     /// Stops all that lives in it, as a frozen machine would.
     pub fn pause(&self) {
         ask("pause", &self.path);

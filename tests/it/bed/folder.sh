@@ -37,23 +37,29 @@ kill_all() {
     done
 }
 
-# A killed Postgres leaves a System V segment, which outlives every process and every folder;
-# line 7 of postmaster.pid is its key and its id.
-remove_shared_memory() {
-    find "$folder" -name postmaster.pid -exec awk 'FNR == 7 { print $2 }' {} + 2>/dev/null |
-        while read -r id; do ipcrm -m "$id" 2>/dev/null; done
+# Twice: a child forked while the first round went by is caught by the second.
+pause_all() {
+    for _ in 1 2; do kill -s STOP $(inhabitants) 2>/dev/null; done
 }
 
+# What a killed Postgres would leave outside its folder: System V segments, which outlive every
+# process (line 7 of postmaster.pid: key and id), and, if it dies inside initdb, which tries
+# POSIX segments, files in /dev/shm (known by who has them mapped: asked while all stand still).
 sweep() {
+    pause_all
+    mapped=$(for id in $(inhabitants); do
+        grep -ho '/dev/shm/PostgreSQL[.0-9]*' "/proc/$id/maps" 2>/dev/null
+    done)
     kill_all
-    remove_shared_memory
+    rm -f $mapped
+    find "$folder" -name postmaster.pid -exec awk 'FNR == 7 { print $2 }' {} + 2>/dev/null |
+        while read -r id; do ipcrm -m "$id" 2>/dev/null; done
     rm -rf "$folder"
 }
 
 case $1 in
 list) inhabitants ;;
-# Twice: a child forked while the first round went by is caught by the second.
-pause) for _ in 1 2; do kill -s STOP $(inhabitants) 2>/dev/null; done ;;
+pause) pause_all ;;
 resume) kill -s CONT $(inhabitants) 2>/dev/null ;;
 kill) kill_all ;;
 sweep) sweep ;;

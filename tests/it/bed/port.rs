@@ -1,6 +1,6 @@
 //! TCP ports that nobody else will take, even while their server is down.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -35,7 +35,9 @@ impl Port {
         let name = format!("supportline-port-{number}");
         let address = UnixAddress::from_abstract_name(name).expect("a socket name");
         let claim = UnixListener::bind_addr(&address).ok()?;
-        let unused = TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok();
+        // Asked by connecting: a listener of ours, even a closed one, could live on for a moment
+        // in a child that another test is just starting.
+        let unused = TcpStream::connect((Ipv4Addr::LOCALHOST, number)).is_err();
         unused.then_some(Self { number, _claim: claim })
     }
 

@@ -54,6 +54,8 @@ impl Consumers {
     }
 
     async fn open_lane(&self) -> Result<Lane, Cause> {
+        // What is delivered wants an answer, and perhaps a burial.
+        timeout(CALL_DEADLINE, self.answers.ready()).await??;
         let channel = self.connection.channel().await?;
         let consuming = async {
             topology::declare(&channel).await?;

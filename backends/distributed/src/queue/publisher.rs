@@ -105,6 +105,13 @@ impl ConfirmingPublisher {
     pub(super) fn is_ready(&self) -> bool {
         *self.is_ready.borrow()
     }
+
+    /// Waits until there is a channel to publish on.
+    pub(super) async fn ready(&self) -> Result<(), PublishError> {
+        let mut is_ready = self.is_ready.clone();
+        is_ready.wait_for(|is_ready| *is_ready).await.map_err(|_| gone())?;
+        Ok(())
+    }
 }
 
 fn gone() -> PublishError {

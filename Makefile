@@ -1,0 +1,60 @@
+# Everything one can do here. `make` tells what; continuous integration calls `make test`.
+
+# The size of `make load`; inside `make test` the same tests run small.
+SUBMISSIONS ?= 100000
+CONNECTIONS ?= 256
+# The size of `make corpus`.
+CORPUS_SUBMISSIONS ?= 20000
+
+# The same packages everywhere, so that nothing is built twice with other features.
+UNIT = cargo test --workspace --lib --bins
+INTEGRATION = cargo test --workspace --test it
+# Optimised, as installed, and showing the figures while they come.
+MEASURED = cargo test --release --workspace --test it --
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check unit integration deps load corpus bench-smoke deny doc clean
+
+help: ## Show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+
+run: ## Build and start everything in one process, data in ./data
+	cargo run --release
+
+test: deps check doc-tests unit integration ## All that must hold before a commit; what CI runs
+
+check: ## Formatting and lints
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+unit: ## The tests beside the code; no server needed
+	$(UNIT)
+
+integration: deps ## The tests on real servers, which they start and stop themselves
+	$(INTEGRATION)
+
+# Before the others: what a test run says last should be the figures of its longest part.
+.PHONY: doc-tests
+doc-tests:
+	cargo test --workspace --doc --quiet
+
+deps: ## Install the servers that the tests start, where they are missing (apt)
+	@.ci/deps
+
+load: deps ## Many submissions at once, none lost: SUBMISSIONS=100000 CONNECTIONS=256
+	SUBMISSIONS=$(SUBMISSIONS) CONNECTIONS=$(CONNECTIONS) $(MEASURED) flow::crowd_tests --nocapture
+
+corpus: deps ## Real text, from Debian changelogs, through the whole system: CORPUS_SUBMISSIONS=20000
+	CORPUS_SUBMISSIONS=$(CORPUS_SUBMISSIONS) $(MEASURED) flow::changelogs --nocapture
+
+bench-smoke: ## `make load`, small: does it still measure?
+	$(MAKE) --no-print-directory load SUBMISSIONS=2000 CONNECTIONS=32
+
+deny: ## Licences, advisories and origins of the dependencies (needs cargo-deny)
+	cargo deny --all-features check
+
+doc: ## The crates' documentation
+	cargo doc --workspace --no-deps --document-private-items
+
+clean: ## Remove what was built; ./data stays
+	cargo clean

@@ -1,0 +1,3 @@
+-- count_dead_letters: how many there are. On a broker the depth of a queue.
+SELECT count(*)
+FROM dead_letters

@@ -1,0 +1,231 @@
+//! The queue in this process's memory: bounded, given back in order, durable in nothing but what
+//! the worker makes of it.
+
+mod audit;
+mod consumer;
+mod publisher;
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use common::{
+    domain::Submission,
+    ports::queue::{PublishError, Receipt},
+};
+use tokio::sync::{Notify, futures::Notified, mpsc, oneshot};
+
+pub(crate) use self::{audit::QueueInspector, consumer::Lanes, publisher::EdgePublisher};
+
+/// Most submissions in the queue, those with a consumer included. About what the store takes in
+/// the time a publisher waits, so a longer queue would hold submissions nobody waits for; at the
+/// largest body it is some 600 MB, at a usual one 10.
+pub(crate) const SUBMISSIONS_MAX: usize = 10_000;
+
+/// Envelopes wait in the order they came.
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    /// Something came, was given back, or the queue was closed.
+    changed: Notify,
+    submissions_max: usize,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Entry>,
+    /// Envelopes with a consumer.
+    in_hand: usize,
+    /// Submissions of both.
+    submissions: usize,
+    /// Open consumers.
+    lanes: usize,
+    next_id: u64,
+    closed: bool,
+}
+
+/// An envelope.
+pub(crate) struct Entry {
+    id: u64,
+    submissions: Vec<Submission>,
+    /// How often it was given back.
+    attempts: u32,
+    edge: Edge,
+    fate: oneshot::Sender<Fate>,
+}
+
+/// Where receipts go.
+pub(crate) type Edge = mpsc::Sender<Vec<Receipt>>;
+
+/// How an envelope left the queue. One that is dropped without a word may have been stored.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Every submission of it is stored or buried.
+    Settled,
+    /// The queue was closed before any consumer saw it.
+    Untouched,
+}
+
+/// How an offered envelope is followed.
+pub(crate) struct Offered {
+    id: u64,
+    fate: oneshot::Receiver<Fate>,
+}
+
+/// The queue was closed.
+#[derive(Debug, thiserror::Error)]
+#[error("the queue is closed")]
+pub(crate) struct Closed;
+
+/// How much there is to do, and who does it.
+pub(crate) struct Load {
+    /// Waiting, or with a consumer.
+    pub(crate) envelopes: u64,
+    /// In those.
+    pub(crate) submissions: u64,
+    /// The most of them.
+    pub(crate) submissions_max: u64,
+    /// Open consumers.
+    pub(crate) lanes: u64,
+}
+
+impl Queue {
+    pub(crate) fn new(submissions_max: usize) -> Self {
+        Self { state: Mutex::default(), changed: Notify::new(), submissions_max }
+    }
+
+    /// Puts an envelope at the end.
+    fn offer(&self, submissions: Vec<Submission>, edge: Edge) -> Result<Offered, PublishError> {
+        let (fate, followed) = oneshot::channel();
+        let mut state = self.state();
+        if state.closed {
+            return Err(PublishError::Unavailable(Closed.into()));
+        }
+        if state.submissions + submissions.len() > self.submissions_max {
+            return Err(PublishError::Rejected);
+        }
+        let id = state.next_id;
+        state.next_id += 1;
+        state.submissions += submissions.len();
+        state.waiting.push_back(Entry { id, submissions, attempts: 0, edge, fate });
+        drop(state);
+        self.changed.notify_waiters();
+        Ok(Offered { id, fate: followed })
+    }
+
+    /// Takes an envelope out again, unless a consumer has, or ever had, it.
+    fn withdraw(&self, id: u64) -> bool {
+        let mut state = self.state();
+        let untouched = |entry: &Entry| entry.id == id && entry.attempts == 0;
+        let Some(index) = state.waiting.iter().position(untouched) else { return false };
+        if let Some(entry) = state.waiting.remove(index) {
+            state.submissions -= entry.submissions.len();
+        }
+        true
+    }
+
+    /// Takes what is there: nothing only if nothing is, and nothing more once it holds
+    /// `submissions_max` submissions.
+    fn take(&self, submissions_max: usize) -> Result<Vec<Entry>, Closed> {
+        let mut state = self.state();
+        if state.closed {
+            return Err(Closed);
+        }
+        let mut taken = Vec::new();
+        let mut submissions = 0;
+        while taken.is_empty() || submissions < submissions_max {
+            let Some(entry) = state.waiting.pop_front() else { break };
+            submissions += entry.submissions.len();
+            taken.push(entry);
+        }
+        state.in_hand += taken.len();
+        Ok(taken)
+    }
+
+    /// Puts envelopes, in their order, before all others, each with an attempt more.
+    fn give_back(&self, entries: impl DoubleEndedIterator<Item = Entry>) {
+        let mut state = self.state();
+        for mut entry in entries.rev() {
+            entry.attempts += 1;
+            state.in_hand -= 1;
+            if state.closed {
+                state.submissions -= entry.submissions.len();
+            } else {
+                state.waiting.push_front(entry);
+            }
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// Lets go of an envelope that is stored or buried, and tells its publisher.
+    fn settle(&self, entry: Entry) {
+        let mut state = self.state();
+        state.in_hand -= 1;
+        state.submissions -= entry.submissions.len();
+        drop(state);
+        // A publisher that no longer waits does not matter.
+        drop(entry.fate.send(Fate::Settled));
+    }
+
+    /// Resolves at the next change after this call, even one before the first poll.
+    fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+
+    fn lane_opened(&self) -> Result<(), Closed> {
+        let mut state = self.state();
+        if state.closed {
+            return Err(Closed);
+        }
+        state.lanes += 1;
+        Ok(())
+    }
+
+    fn lane_closed(&self) {
+        self.state().lanes -= 1;
+    }
+
+    /// Refuses everything from now on, and lets go of what waits. What consumers hold they can
+    /// still settle.
+    pub(crate) fn close(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        for entry in std::mem::take(&mut state.waiting) {
+            state.submissions -= entry.submissions.len();
+            if entry.attempts == 0 {
+                drop(entry.fate.send(Fate::Untouched));
+            }
+        }
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// Whether it takes at least one submission more.
+    pub(crate) fn has_room(&self) -> bool {
+        let state = self.state();
+        !state.closed && state.submissions < self.submissions_max
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
+    pub(crate) fn load(&self) -> Load {
+        let state = self.state();
+        Load {
+            envelopes: (state.waiting.len() + state.in_hand) as u64,
+            submissions: state.submissions as u64,
+            submissions_max: self.submissions_max as u64,
+            lanes: state.lanes as u64,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing panics between two changes that belong together.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! The store: one connection that writes, in one task, and a few that read.
+//!
+//! `SQLite` lets one writer in at a time anyway. One task that owns the writing connection turns
+//! waiting for each other into a queue, and makes a transaction something no caller can cancel
+//! half-way: a caller that goes away drops its answer, not the work.
+
+mod audit;
+mod dead_letters;
+mod statistics;
+mod tickets;
+mod writer;
+
+use std::{path::Path, str::FromStr, time::Duration};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use common::{Cause, ports::store::StoreError};
+use sqlx::{
+    ConnectOptions, SqliteConnection, SqlitePool,
+    error::ErrorKind,
+    migrate::{MigrateError, Migrator},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use self::writer::{Work, Writer};
+use crate::data_dir::{self, DataDir, OpenError, unusable};
+
+/// Look-ups at a time. They wait for nobody, so more would only share the same processors.
+const READERS_MAX: u32 = 4;
+
+/// How long a look-up waits for a reader before the store counts as overloaded.
+const READER_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a statement waits for a lock. The writer is alone, so this is for a reporting tool that
+/// holds one, and for the moment in which a checkpoint does.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+
+/// `SQLite`'s primary result codes, in the low byte, for data it will never take: `SQLITE_TOOBIG`,
+/// `SQLITE_CONSTRAINT` (a strict table's types included), `SQLITE_MISMATCH`.
+const REJECTING_CODES: [i32; 3] = [18, 19, 20];
+
+static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
+
+/// Tickets, their history, statistics and dead letters.
+pub(crate) struct Store {
+    readers: SqlitePool,
+    writing: Option<Writing>,
+}
+
+/// What a store opened for an audit lacks.
+struct Writing {
+    writer: Writer,
+    data_dir: DataDir,
+}
+
+impl Store {
+    /// Opens the database of a data directory for reading and writing.
+    pub(crate) async fn open(data_dir: DataDir) -> Result<Self, OpenError> {
+        let path = data_dir.database();
+        let writer = Writer::start(writing_options(&path)).await.map_err(unopened(&path))?;
+        let readers = reader_pool().connect_lazy_with(reading_options(&path));
+        Ok(Self { readers, writing: Some(Writing { writer, data_dir }) })
+    }
+
+    /// Opens it for reading, whoever else has it open.
+    pub(crate) async fn open_read_only(data_dir: &Path) -> Result<Self, OpenError> {
+        let data_dir = data_dir.canonicalize().map_err(unusable(data_dir))?;
+        let path = data_dir::database(&data_dir);
+        let readers =
+            reader_pool().connect_with(reading_options(&path)).await.map_err(unopened(&path))?;
+        Ok(Self { readers, writing: None })
+    }
+
+    /// Brings the schema up to date.
+    pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
+        self.writer()?.migrate().await
+    }
+
+    /// Whether the number key with this fingerprint is the one the database was numbered with; the
+    /// first one asked about becomes it.
+    pub(crate) async fn adopt_key(&self, fingerprint: &str) -> Result<bool, StoreError> {
+        let kept = if self.writing.is_some() {
+            self.write(AdoptKey { fingerprint: fingerprint.to_owned() }).await?
+        } else {
+            sqlx::query_scalar(include_str!("../../sql/adopted_key.sql"))
+                .fetch_optional(&self.readers)
+                .await
+                .map_err(failure)?
+                .unwrap_or_else(|| fingerprint.to_owned())
+        };
+        Ok(kept == fingerprint)
+    }
+
+    /// Asks a reader, and the writer once it has done what waits before.
+    pub(crate) async fn probe(&self) -> Result<(), StoreError> {
+        let _: i64 = sqlx::query_scalar(include_str!("../../sql/probe.sql"))
+            .fetch_one(&self.readers)
+            .await
+            .map_err(failure)?;
+        match &self.writing {
+            Some(_) => self.write(Probe).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Finishes what was given to the writer, closes the database and gives the directory free.
+    pub(crate) async fn close(&self) {
+        // Readers first: the last connection to close tidies the write-ahead log away.
+        self.readers.close().await;
+        if let Some(Writing { writer, data_dir }) = &self.writing {
+            writer.close().await;
+            data_dir.release();
+        }
+    }
+
+    async fn write<W: Work>(&self, work: W) -> Result<W::Answer, StoreError> {
+        self.writer()?.transact(work).await
+    }
+
+    fn writer(&self) -> Result<&Writer, StoreError> {
+        let unavailable = || StoreError::Unavailable("the store is open for an audit only".into());
+        self.writing.as_ref().map(|writing| &writing.writer).ok_or_else(unavailable)
+    }
+}
+
+fn reader_pool() -> SqlitePoolOptions {
+    // A connection to a file does not break while it rests, so there is nothing to test.
+    SqlitePoolOptions::new()
+        .max_connections(READERS_MAX)
+        .acquire_timeout(READER_WAIT)
+        .test_before_acquire(false)
+}
+
+fn reading_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .busy_timeout(LOCK_WAIT)
+        .disable_statement_logging()
+}
+
+fn writing_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        // Readers go on while the writer writes, and a commit is one write to the end of one file.
+        .journal_mode(SqliteJournalMode::Wal)
+        // Without it a commit would survive the process, but not a power cut: WAL alone is not
+        // synced before the next checkpoint.
+        .synchronous(SqliteSynchronous::Full)
+        // Off by default in SQLite.
+        .foreign_keys(true)
+        .busy_timeout(LOCK_WAIT)
+        .disable_statement_logging()
+}
+
+fn unopened(path: &Path) -> impl Fn(sqlx::Error) -> OpenError {
+    move |source| OpenError::Database { path: path.to_owned(), source }
+}
+
+struct AdoptKey {
+    fingerprint: String,
+}
+
+impl Work for AdoptKey {
+    type Answer = String;
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<String, StoreError> {
+        sqlx::query_scalar(include_str!("../../sql/adopt_key.sql"))
+            .bind(self.fingerprint)
+            .fetch_one(connection)
+            .await
+            .map_err(failure)
+    }
+}
+
+/// A transaction that changes nothing, and so syncs nothing.
+struct Probe;
+
+impl Work for Probe {
+    type Answer = ();
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        let _: i64 = sqlx::query_scalar(include_str!("../../sql/probe.sql"))
+            .fetch_one(connection)
+            .await
+            .map_err(failure)?;
+        Ok(())
+    }
+}
+
+/// What a failed statement means to the caller. A damaged file counts as unavailable, not as
+/// corrupt: submissions wait until somebody has put the file right, instead of being given up.
+fn failure(error: sqlx::Error) -> StoreError {
+    match &error {
+        sqlx::Error::Database(cause) if is_rejection(cause.as_ref()) => {
+            StoreError::Rejected(error.into())
+        }
+        sqlx::Error::ColumnDecode { index, .. } => StoreError::Corrupt(format!("column {index}")),
+        _ => StoreError::Unavailable(error.into()),
+    }
+}
+
+fn is_rejection(error: &dyn sqlx::error::DatabaseError) -> bool {
+    let code = error.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or_default();
+    !matches!(error.kind(), ErrorKind::Other) || REJECTING_CODES.contains(&(code & 0xff))
+}
+
+/// A schema of a later release, or one that somebody edited, is not put right by another try.
+fn migration_failure(error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => failure(error),
+        other => StoreError::Rejected(other.into()),
+    }
+}
+
+/// Reads a column's text, and says which one it is when it holds something else.
+fn read<T: FromStr>(table: &str, row: &str, column: &str, text: &str) -> Result<T, StoreError> {
+    text.parse().map_err(|_| corrupt(table, row, column))
+}
+
+fn corrupt(table: &str, row: &str, column: &str) -> StoreError {
+    StoreError::Corrupt(format!("{table}.{column} of {row}"))
+}
+
+/// A time as every table has it.
+fn time_text(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// A batch as the one parameter a statement takes.
+fn json(batch: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(batch).map_err(|error| StoreError::Rejected(Cause::from(error)))
+}
+
+#[cfg(test)]
+mod tests;

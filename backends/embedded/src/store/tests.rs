@@ -1,0 +1,306 @@
+use std::time::Duration;
+
+use common::{
+    domain::Form,
+    ports::{
+        audit::StoreAudit,
+        backend::Backend as _,
+        statistics::StatisticsReader,
+        store::{Inserted, TicketReader, TicketWriter},
+    },
+};
+use sqlx::Row;
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    Backend,
+    testing::{at, numbered, open, settings, submission, ticket},
+};
+
+/// One statement in a transaction of the writer's; answers the first column of the first row.
+struct Statement(&'static str);
+
+impl Work for Statement {
+    type Answer = Option<String>;
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<Option<String>, StoreError> {
+        let row = sqlx::query(self.0).fetch_optional(connection).await.map_err(failure)?;
+        Ok(row.and_then(|row| row.try_get_unchecked(0).ok()))
+    }
+}
+
+async fn backend() -> (TempDir, Backend) {
+    let dir = tempfile::tempdir().unwrap();
+    let backend = open(dir.path()).await;
+    (dir, backend)
+}
+
+async fn figure(store: &Store, sql: &'static str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(&store.readers).await.unwrap()
+}
+
+/// Tickets, and that everything that goes with them does.
+async fn consistent_tickets(store: &Store) -> i64 {
+    assert_eq!(store.deviations().await.unwrap(), []);
+    assert_eq!(store.unaudited().await.unwrap(), 0);
+    let tickets = figure(store, "SELECT count(*) FROM tickets").await;
+    assert_eq!(figure(store, "SELECT count(*) FROM audit_entries").await, tickets);
+    tickets
+}
+
+#[tokio::test]
+async fn the_schema_is_made_once_and_every_table_of_it_is_strict() {
+    let (_dir, backend) = backend().await;
+    backend.migrate().await.unwrap();
+    let tables: Vec<(String, bool)> = sqlx::query_as(
+        "SELECT name, strict FROM pragma_table_list
+         WHERE schema = 'main' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '_sqlx_%'
+         ORDER BY name",
+    )
+    .fetch_all(&backend.store.readers)
+    .await
+    .unwrap();
+    let names: Vec<_> = tables.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "audit_entries",
+            "dead_letters",
+            "installation",
+            "statistics",
+            "ticket_counters",
+            "tickets"
+        ]
+    );
+    assert!(tables.iter().all(|(_, strict)| *strict), "{tables:?}");
+}
+
+#[tokio::test]
+async fn a_commit_is_synced_to_a_write_ahead_log() {
+    let (_dir, backend) = backend().await;
+    for (pragma, value) in [
+        ("PRAGMA journal_mode", "wal"),
+        // FULL
+        ("PRAGMA synchronous", "2"),
+        ("PRAGMA foreign_keys", "1"),
+        ("PRAGMA busy_timeout", "2000"),
+    ] {
+        let answer = backend.store.write(Statement(pragma)).await.unwrap();
+        assert_eq!(answer.as_deref(), Some(value), "{pragma}");
+    }
+    let error = sqlx::query("DELETE FROM tickets").execute(&backend.store.readers).await;
+    assert!(error.is_err(), "a reader can write");
+}
+
+#[tokio::test]
+async fn what_was_committed_is_there_after_a_drop() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path()).await;
+    assert!(Backend::open(settings(dir.path())).await.is_err(), "served twice");
+    assert_eq!(first.store.insert(&[ticket(1), ticket(2)]).await.unwrap().len(), 2);
+    drop(first);
+    let second = open(dir.path()).await;
+    let found = second.store.by_id(submission(2).id).await.unwrap().unwrap();
+    assert_eq!((found.form, found.history.len()), (submission(2).form, 1));
+    assert_eq!(consistent_tickets(&second.store).await, 2);
+    second.close().await;
+    assert!(!dir.path().join("supportline.db-wal").exists(), "closed, and the log not tidied away");
+    open(dir.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_insertion_is_whole_or_absent_and_harms_no_other() {
+    let (_dir, backend) = backend().await;
+    let store = &backend.store;
+    let mut cancelled = 0;
+    for n in 0..200_u128 {
+        let batch = [ticket(2 * n), ticket(2 * n + 1)];
+        let wait = Duration::from_micros(u64::try_from(n).unwrap() * 5);
+        cancelled += u32::from(tokio::time::timeout(wait, store.insert(&batch)).await.is_err());
+        drop(tokio::time::timeout(wait, store.reserve(2026, 1)).await);
+    }
+    assert!(cancelled > 10, "{cancelled} of 200 were cancelled, too few to tell");
+    assert_eq!(consistent_tickets(store).await % 2, 0);
+    // Whatever became of them, the same call again ends in one ticket each.
+    for n in 0..200_u128 {
+        let answers = store.insert(&[ticket(2 * n), ticket(2 * n + 1)]).await.unwrap();
+        for (answer, n) in answers.into_iter().zip([2 * n, 2 * n + 1]) {
+            let expected = Inserted::Existing(ticket(n).number);
+            assert!(answer == Inserted::New || answer == expected, "{n}: {answer:?}");
+        }
+    }
+    assert_eq!(consistent_tickets(store).await, 400);
+}
+
+#[tokio::test]
+async fn one_id_twice_in_a_batch_is_one_ticket() {
+    let (_dir, backend) = backend().await;
+    let store = &backend.store;
+    let mut other_form = numbered(1, 3);
+    other_form.submission.form = Form { user_id: None, ..submission(1).form };
+    let batch = [ticket(1), numbered(1, 2), other_form, ticket(1), ticket(4)];
+    let number = ticket(1).number;
+    let expected = [
+        Inserted::New,
+        Inserted::Existing(number.clone()),
+        Inserted::Conflict,
+        Inserted::Existing(number.clone()),
+        Inserted::New,
+    ];
+    assert_eq!(store.insert(&batch).await.unwrap(), expected);
+    assert_eq!(store.insert(&[numbered(1, 9)]).await.unwrap(), [Inserted::Existing(number)]);
+    assert_eq!(consistent_tickets(store).await, 2);
+}
+
+#[tokio::test]
+async fn a_number_given_twice_is_rejected_with_its_batch() {
+    let (_dir, backend) = backend().await;
+    let store = &backend.store;
+    store.insert(&[ticket(1)]).await.unwrap();
+    let error = store.insert(&[ticket(2), numbered(3, 1)]).await.unwrap_err();
+    assert!(matches!(error, StoreError::Rejected(_)), "{error:?}");
+    assert_eq!(consistent_tickets(store).await, 1);
+    assert_eq!(store.insert(&[ticket(2), ticket(3)]).await.unwrap(), vec![Inserted::New; 2]);
+}
+
+#[tokio::test]
+async fn what_the_schema_forbids_is_rejected_and_a_missing_table_is_not() {
+    let (_dir, backend) = backend().await;
+    for (statement, rejected) in [
+        ("INSERT INTO installation (name, value) VALUES ('a', NULL)", true),
+        ("INSERT INTO ticket_counters (year, next) VALUES (2026, -1)", true),
+        ("INSERT INTO ticket_counters (year, next) VALUES (2026, 'many')", true),
+        (
+            "INSERT INTO audit_entries (ticket_id, kind, at, actor, request_id, traceparent)
+             VALUES ('x', 'k', '2026-11-22T10:30:00.000Z', '', '', '')",
+            true,
+        ),
+        ("INSERT INTO nowhere (name) VALUES ('a')", false),
+    ] {
+        let error = backend.store.write(Statement(statement)).await.unwrap_err();
+        assert_eq!(matches!(error, StoreError::Rejected(_)), rejected, "{statement}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_unavailable_and_heals() {
+    let (_dir, backend) = backend().await;
+    let store = &backend.store;
+    store.insert(&[ticket(0)]).await.unwrap();
+    // One page is less than SQLite allows, so it takes the size there is.
+    store.write(Statement("PRAGMA max_page_count = 1")).await.unwrap();
+    let batch: Vec<_> = (1..500).map(ticket).collect();
+    let error = store.insert(&batch).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    assert_eq!(consistent_tickets(store).await, 1);
+    store.write(Statement("PRAGMA max_page_count = 1073741823")).await.unwrap();
+    assert_eq!(store.insert(&batch).await.unwrap(), vec![Inserted::New; 499]);
+    assert_eq!(consistent_tickets(store).await, 500);
+}
+
+#[tokio::test]
+async fn counts_of_the_last_days_are_read_and_older_ones_are_not() {
+    let (_dir, backend) = backend().await;
+    let store = &backend.store;
+    store.insert(&[ticket(1), ticket(2)]).await.unwrap();
+    let last_day_seen = at("2027-11-22T00:00:00Z");
+    let statistics = store.statistics(last_day_seen).await.unwrap();
+    assert_eq!((statistics.total(), statistics.daily.len()), (2, 1));
+    let statistics = store.statistics(last_day_seen + chrono::Duration::days(1)).await.unwrap();
+    assert_eq!((statistics.total(), statistics.daily.len()), (2, 0));
+}
+
+#[tokio::test]
+async fn a_wrong_or_missing_count_is_a_deviation_and_a_zero_is_none() {
+    let (_dir, backend) = backend().await;
+    let store = &backend.store;
+    store.insert(&[ticket(1)]).await.unwrap();
+    for statement in [
+        "UPDATE statistics SET count = 5 WHERE dimension = 'status'",
+        "DELETE FROM statistics WHERE dimension = 'priority'",
+        "INSERT INTO statistics VALUES ('subject', 'billing', 0, 3), ('subject', 'general', 0, 0)",
+        "INSERT INTO statistics VALUES ('subject', 'account', 0, 3), ('subject', 'account', 1, -3)",
+        "UPDATE tickets SET resolved_at = '2026-11-24T00:00:00.000Z'",
+    ] {
+        store.write(Statement(statement)).await.unwrap();
+    }
+    let deviations = store.deviations().await.unwrap();
+    let figures: Vec<_> = deviations
+        .iter()
+        .map(|found| (found.dimension.as_str(), found.value.as_str(), found.kept, found.recounted))
+        .collect();
+    assert_eq!(
+        figures,
+        [
+            ("priority", "high", 0, 1),
+            ("resolved_on", "2026-11-24", 0, 1),
+            ("status", "open", 5, 1),
+            ("subject", "billing", 3, 0)
+        ]
+    );
+}
+
+#[tokio::test]
+async fn an_audit_looks_on_beside_a_server_and_after_it() {
+    let (dir, server) = backend().await;
+    assert!(server.adopt_key("a").await.unwrap());
+    server.store.insert(&[ticket(1)]).await.unwrap();
+    let audit = Backend::open_for_audit(settings(dir.path())).await.unwrap();
+    assert_eq!(consistent_tickets(&audit.store).await, 1);
+    let error = audit.store.insert(&[ticket(2)]).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    assert!(audit.adopt_key("a").await.unwrap());
+    assert!(!audit.adopt_key("b").await.unwrap());
+    server.store.insert(&[ticket(2)]).await.unwrap();
+    assert_eq!(consistent_tickets(&audit.store).await, 2);
+    audit.close().await;
+    server.close().await;
+    let audit = Backend::open_for_audit(settings(dir.path())).await.unwrap();
+    assert_eq!(consistent_tickets(&audit.store).await, 2);
+    let nowhere = dir.path().join("nowhere");
+    assert!(Backend::open_for_audit(settings(&nowhere)).await.is_err());
+    assert!(!nowhere.exists(), "an audit makes no directory");
+}
+
+#[tokio::test]
+async fn a_closed_store_is_unavailable() {
+    let (_dir, backend) = backend().await;
+    backend.close().await;
+    backend.close().await;
+    let error = backend.store.insert(&[ticket(1)]).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    assert!(backend.store.probe().await.is_err());
+}
+
+#[tokio::test]
+async fn no_look_up_reads_a_whole_table() {
+    let (_dir, backend) = backend().await;
+    for (sql, index) in [
+        (
+            concat!("EXPLAIN QUERY PLAN ", include_str!("../../sql/ticket_by_number.sql")),
+            "SEARCH tickets USING INDEX tickets_number_key",
+        ),
+        (
+            concat!("EXPLAIN QUERY PLAN ", include_str!("../../sql/ticket_by_id.sql")),
+            "SEARCH tickets USING INDEX sqlite_autoindex_tickets_1",
+        ),
+        (
+            concat!("EXPLAIN QUERY PLAN ", include_str!("../../sql/status_history.sql")),
+            "SEARCH audit_entries USING INDEX audit_entries_ticket_id_idx",
+        ),
+        (
+            concat!("EXPLAIN QUERY PLAN ", include_str!("../../sql/read_statistics.sql")),
+            "SEARCH statistics USING PRIMARY KEY (dimension=? AND value>?)",
+        ),
+        (
+            concat!("EXPLAIN QUERY PLAN ", include_str!("../../sql/audit_numbers.sql")),
+            "SEARCH tickets USING INDEX tickets_number_key",
+        ),
+    ] {
+        let rows = sqlx::query(sql).fetch_all(&backend.store.readers).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+        assert!(plan.iter().any(|step| step.starts_with(index)), "{plan:#?}");
+        assert!(!plan.iter().any(|step| step.starts_with("SCAN")), "{plan:#?}");
+    }
+}

@@ -1,0 +1,317 @@
+//! Tickets going in, and tickets looked up.
+
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+    str::FromStr,
+};
+
+use async_trait::async_trait;
+use common::{
+    domain::{
+        ClientTimestamp, Email, Fingerprint, Form, Message, Name, NewTicket, PageUrl,
+        RuleViolation, StatusChange, SubmissionId, Ticket, TicketNumber, UserAgent, UserId,
+    },
+    keys::hex,
+    ports::store::{Inserted, StoreError, TicketReader, TicketWriter},
+};
+use serde::Serialize;
+use sqlx::{FromRow, SqliteConnection};
+
+use super::{Store, corrupt, failure, json, read, time_text, writer::Work};
+
+#[async_trait]
+impl TicketWriter for Store {
+    async fn reserve(&self, year: u16, count: u32) -> Result<Range<u64>, StoreError> {
+        self.write(ReserveCounters { year, count }).await
+    }
+
+    async fn insert(&self, batch: &[NewTicket]) -> Result<Vec<Inserted>, StoreError> {
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.write(InsertBatch::try_from(batch)?).await
+    }
+}
+
+#[async_trait]
+impl TicketReader for Store {
+    async fn by_number(&self, number: &TicketNumber) -> Result<Option<Ticket>, StoreError> {
+        self.ticket(include_str!("../../sql/ticket_by_number.sql"), number.to_string()).await
+    }
+
+    async fn by_id(&self, id: SubmissionId) -> Result<Option<Ticket>, StoreError> {
+        self.ticket(include_str!("../../sql/ticket_by_id.sql"), id.to_string()).await
+    }
+}
+
+impl Store {
+    /// Two statements, so a change may fall between them: the history can be one step ahead of the
+    /// ticket. Neither is ever wrong, and the next look-up has both.
+    async fn ticket(&self, sql: &'static str, key: String) -> Result<Option<Ticket>, StoreError> {
+        let row: Option<TicketRow> =
+            sqlx::query_as(sql).bind(key).fetch_optional(&self.readers).await.map_err(failure)?;
+        let Some(row) = row else { return Ok(None) };
+        let history: Vec<StatusRow> = sqlx::query_as(include_str!("../../sql/status_history.sql"))
+            .bind(&row.id)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(failure)?;
+        Ticket::try_from(StoredTicket { row, history }).map(Some)
+    }
+}
+
+struct ReserveCounters {
+    year: u16,
+    count: u32,
+}
+
+impl Work for ReserveCounters {
+    type Answer = Range<u64>;
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<Range<u64>, StoreError> {
+        let next: i64 = sqlx::query_scalar(include_str!("../../sql/reserve_counters.sql"))
+            .bind(self.year)
+            .bind(self.count)
+            .fetch_one(connection)
+            .await
+            .map_err(failure)?;
+        let next = u64::try_from(next)
+            .map_err(|_| corrupt("ticket_counters", &self.year.to_string(), "next"))?;
+        Ok(next.saturating_sub(self.count.into())..next)
+    }
+}
+
+/// A batch, made ready by the caller's task so that the writer only writes.
+struct InsertBatch {
+    /// JSON array of [`TicketParameters`].
+    tickets: String,
+    /// Who each of them is, in the order of the batch.
+    identities: Vec<(String, Fingerprint)>,
+}
+
+/// One element of the array that `insert_tickets.sql` takes apart.
+#[derive(Serialize)]
+struct TicketParameters<'a> {
+    id: String,
+    number: String,
+    name: &'a str,
+    email: &'a str,
+    subject: &'a str,
+    message: &'a str,
+    priority: &'a str,
+    user_id: Option<&'a str>,
+    user_agent: Option<&'a str>,
+    url: Option<&'a str>,
+    client_timestamp: &'a str,
+    submitted_at: String,
+    /// Hexadecimal, as JSON has no bytes.
+    fingerprint: String,
+    request_id: &'a str,
+    traceparent: &'a str,
+}
+
+impl<'a> From<&'a NewTicket> for TicketParameters<'a> {
+    fn from(ticket: &'a NewTicket) -> Self {
+        let form = &ticket.submission.form;
+        Self {
+            id: ticket.submission.id.to_string(),
+            number: ticket.number.to_string(),
+            name: form.name.as_str(),
+            email: form.email.as_str(),
+            subject: form.subject.as_str(),
+            message: form.message.as_str(),
+            priority: ticket.priority.as_str(),
+            user_id: form.user_id.as_ref().map(UserId::as_str),
+            user_agent: form.user_agent.as_ref().map(UserAgent::as_str),
+            url: form.url.as_ref().map(PageUrl::as_str),
+            client_timestamp: form.timestamp.as_str(),
+            submitted_at: time_text(ticket.submission.submitted_at),
+            fingerprint: hex(&form.fingerprint().0),
+            request_id: &ticket.submission.trace.request_id,
+            traceparent: &ticket.submission.trace.traceparent,
+        }
+    }
+}
+
+impl TryFrom<&[NewTicket]> for InsertBatch {
+    type Error = StoreError;
+
+    fn try_from(batch: &[NewTicket]) -> Result<Self, StoreError> {
+        let tickets: Vec<_> = batch.iter().map(TicketParameters::from).collect();
+        let identity = |ticket: &NewTicket| {
+            (ticket.submission.id.to_string(), ticket.submission.form.fingerprint())
+        };
+        Ok(Self { tickets: json(&tickets)?, identities: batch.iter().map(identity).collect() })
+    }
+}
+
+impl Work for InsertBatch {
+    type Answer = Vec<Inserted>;
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<Vec<Inserted>, StoreError> {
+        let mut inserted: HashSet<String> =
+            sqlx::query_scalar(include_str!("../../sql/insert_tickets.sql"))
+                .bind(self.tickets)
+                .fetch_all(&mut *connection)
+                .await
+                .map_err(failure)?
+                .into_iter()
+                .collect();
+        // Of two under one id the first was stored, and the second finds it stored.
+        let ids = self.identities.iter().map(|(id, _)| id.as_str());
+        let (new, others): (Vec<_>, Vec<_>) = ids.partition(|id| inserted.remove(*id));
+        if !new.is_empty() {
+            complete(connection, &json(&new)?).await?;
+        }
+        let existing = if others.is_empty() {
+            HashMap::new()
+        } else {
+            find_existing(connection, &json(&others)?).await?
+        };
+        let mut new: HashSet<_> = new.into_iter().collect();
+        self.identities
+            .iter()
+            .map(|(id, fingerprint)| {
+                if new.remove(id.as_str()) {
+                    Ok(Inserted::New)
+                } else {
+                    judge(existing.get(id), *fingerprint)
+                }
+            })
+            .collect()
+    }
+}
+
+/// Writes what goes with new tickets.
+async fn complete(connection: &mut SqliteConnection, ids: &str) -> Result<(), StoreError> {
+    let statements = [
+        include_str!("../../sql/insert_audit_entries.sql"),
+        include_str!("../../sql/add_statistics.sql"),
+    ];
+    for sql in statements {
+        sqlx::query(sql).bind(ids).execute(&mut *connection).await.map_err(failure)?;
+    }
+    Ok(())
+}
+
+async fn find_existing(
+    connection: &mut SqliteConnection,
+    ids: &str,
+) -> Result<HashMap<String, ExistingRow>, StoreError> {
+    let rows: Vec<ExistingRow> = sqlx::query_as(include_str!("../../sql/find_existing.sql"))
+        .bind(ids)
+        .fetch_all(connection)
+        .await
+        .map_err(failure)?;
+    Ok(rows.into_iter().map(|row| (row.id.clone(), row)).collect())
+}
+
+fn judge(existing: Option<&ExistingRow>, sent: Fingerprint) -> Result<Inserted, StoreError> {
+    // Neither inserted nor there: nothing deletes tickets, so another try will tell.
+    let existing =
+        existing.ok_or_else(|| StoreError::Unavailable("a ticket vanished meanwhile".into()))?;
+    if existing.fingerprint == sent.0 {
+        read("tickets", "an existing ticket", "number", &existing.number).map(Inserted::Existing)
+    } else {
+        Ok(Inserted::Conflict)
+    }
+}
+
+#[derive(FromRow)]
+struct ExistingRow {
+    id: String,
+    number: String,
+    fingerprint: Vec<u8>,
+}
+
+#[derive(FromRow)]
+struct TicketRow {
+    id: String,
+    number: String,
+    name: String,
+    email: String,
+    subject: String,
+    message: String,
+    status: String,
+    priority: String,
+    user_id: Option<String>,
+    user_agent: Option<String>,
+    url: Option<String>,
+    client_timestamp: String,
+    submitted_at: String,
+    updated_at: String,
+    resolved_at: Option<String>,
+}
+
+#[derive(FromRow)]
+struct StatusRow {
+    status: String,
+    at: String,
+}
+
+struct StoredTicket {
+    row: TicketRow,
+    history: Vec<StatusRow>,
+}
+
+impl TryFrom<StoredTicket> for Ticket {
+    type Error = StoreError;
+
+    fn try_from(StoredTicket { row, history }: StoredTicket) -> Result<Self, StoreError> {
+        let resolved_at = row.resolved_at.as_deref();
+        Ok(Self {
+            id: row.read::<uuid::Uuid>("id", &row.id)?.into(),
+            number: row.read("number", &row.number)?,
+            form: Form::try_from(&row)?,
+            status: row.read("status", &row.status)?,
+            priority: row.read("priority", &row.priority)?,
+            submitted_at: row.read("submitted_at", &row.submitted_at)?,
+            updated_at: row.read("updated_at", &row.updated_at)?,
+            resolved_at: resolved_at.map(|at| row.read("resolved_at", at)).transpose()?,
+            history: history.iter().map(|entry| entry.of(&row.number)).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl TicketRow {
+    fn read<T: FromStr>(&self, column: &str, text: &str) -> Result<T, StoreError> {
+        read("tickets", &self.number, column, text)
+    }
+}
+
+impl StatusRow {
+    fn of(&self, number: &str) -> Result<StatusChange, StoreError> {
+        let status = read("audit_entries", number, "status", &self.status)?;
+        Ok(StatusChange { status, at: read("audit_entries", number, "at", &self.at)? })
+    }
+}
+
+impl TryFrom<&TicketRow> for Form {
+    type Error = StoreError;
+
+    fn try_from(row: &TicketRow) -> Result<Self, StoreError> {
+        let wrong = |column| move |_: RuleViolation| corrupt("tickets", &row.number, column);
+        Ok(Self {
+            name: Name::parse(&row.name).map_err(wrong("name"))?,
+            email: Email::parse(&row.email).map_err(wrong("email"))?,
+            subject: row.read("subject", &row.subject)?,
+            message: Message::parse(&row.message).map_err(wrong("message"))?,
+            timestamp: ClientTimestamp::parse(&row.client_timestamp)
+                .map_err(wrong("client_timestamp"))?,
+            user_id: row
+                .user_id
+                .as_deref()
+                .map(UserId::parse)
+                .transpose()
+                .map_err(wrong("user_id"))?,
+            user_agent: row
+                .user_agent
+                .as_deref()
+                .map(UserAgent::parse)
+                .transpose()
+                .map_err(wrong("user_agent"))?,
+            url: row.url.as_deref().map(PageUrl::parse).transpose().map_err(wrong("url"))?,
+        })
+    }
+}

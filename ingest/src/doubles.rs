@@ -1,0 +1,355 @@
+//! Scripted ports, for timings that no real backend can be made to have, and a stage to play them
+//! on. What the real backends do is proven elsewhere.
+
+use std::{
+    collections::BTreeSet,
+    ops::Deref,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, Request},
+    response::Response,
+};
+use chrono::{DateTime, Utc};
+use common::{
+    clock::{Clock, SystemEntropy},
+    domain::{Statistics, Submission, SubmissionId, Ticket, TicketNumber},
+    keys::NumberKey,
+    ports::{
+        backend::EdgePorts,
+        health::{Component, Figures, HealthProbe, Unhealthy},
+        queue::{PublishError, Publisher, Receipt},
+        statistics::{CacheError, StatisticsCache, StatisticsReader},
+        store::{StoreError, TicketReader},
+    },
+};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::{
+    Settings,
+    edge::{self, Background, Edge},
+    routes,
+};
+
+pub const ADMIN_TOKEN: &str = "s3cret";
+pub const NOW: &str = "2026-11-22T10:30:00.000Z";
+pub const FORM: &str = r#"{"name":"Ada","email":"ada@example.org","subject":"technical","message":"It is stuck","timestamp":"2026-11-22T10:29:59Z"}"#;
+
+/// Starts at [`NOW`] and goes with tokio's time, paused or not.
+pub struct TestClock(pub Instant);
+
+impl Clock for TestClock {
+    fn now(&self) -> DateTime<Utc> {
+        NOW.parse::<DateTime<Utc>>().unwrap() + self.0.elapsed()
+    }
+}
+
+/// How a port behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mood {
+    Willing,
+    Slow(Duration),
+    Failing,
+    Silent,
+}
+
+impl Mood {
+    async fn act(self) -> bool {
+        match self {
+            Self::Willing => true,
+            Self::Slow(delay) => {
+                sleep(delay).await;
+                true
+            }
+            Self::Failing => false,
+            Self::Silent => std::future::pending().await,
+        }
+    }
+}
+
+/// Remembers what it was asked to publish, confirms in its mood, and plays the worker as well.
+pub struct ScriptedPublisher {
+    pub mood: Mutex<Mood>,
+    pub is_ready: AtomicBool,
+    pub envelopes: Mutex<Vec<Vec<Submission>>>,
+    /// How long after the publish the receipts come, if they come.
+    pub receipts_after: Mutex<Option<Duration>>,
+    receipts: mpsc::Sender<Vec<Receipt>>,
+}
+
+impl ScriptedPublisher {
+    pub fn new() -> (Arc<Self>, mpsc::Receiver<Vec<Receipt>>) {
+        let (receipts, receiver) = mpsc::channel(16);
+        let publisher = Self {
+            mood: Mutex::new(Mood::Willing),
+            is_ready: AtomicBool::new(true),
+            envelopes: Mutex::default(),
+            receipts_after: Mutex::new(Some(Duration::ZERO)),
+            receipts,
+        };
+        (Arc::new(publisher), receiver)
+    }
+
+    pub fn sizes(&self) -> Vec<usize> {
+        self.envelopes.lock().unwrap().iter().map(Vec::len).collect()
+    }
+}
+
+#[async_trait]
+impl Publisher for ScriptedPublisher {
+    async fn publish(&self, submissions: Vec<Submission>) -> Result<(), PublishError> {
+        let number = |id| Receipt { id, number: "SUP-2026-483920".parse().unwrap() };
+        let receipts: Vec<_> = submissions.iter().map(|submission| number(submission.id)).collect();
+        self.envelopes.lock().unwrap().push(submissions);
+        if let Some(delay) = *self.receipts_after.lock().unwrap() {
+            let sender = self.receipts.clone();
+            tokio::spawn(async move {
+                sleep(delay).await;
+                let _ = sender.send(receipts).await;
+            });
+        }
+        let mood = *self.mood.lock().unwrap();
+        if mood.act().await { Ok(()) } else { Err(PublishError::Rejected) }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.is_ready.load(Ordering::Relaxed)
+    }
+}
+
+/// A store or a cache of statistics, or both.
+pub struct ScriptedStore {
+    pub mood: Mutex<Mood>,
+    pub tickets: Mutex<Vec<Ticket>>,
+    pub statistics: Mutex<Option<Statistics>>,
+    pub asked: AtomicUsize,
+}
+
+impl ScriptedStore {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            mood: Mutex::new(Mood::Willing),
+            tickets: Mutex::default(),
+            statistics: Mutex::default(),
+            asked: AtomicUsize::new(0),
+        })
+    }
+
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    async fn act(&self) -> Result<(), StoreError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let mood = *self.mood.lock().unwrap();
+        let secret = || StoreError::Unavailable("postgres://internal:5432 refused".into());
+        mood.act().await.then_some(()).ok_or_else(secret)
+    }
+
+    async fn find(&self, is_it: impl Fn(&Ticket) -> bool) -> Result<Option<Ticket>, StoreError> {
+        self.act().await?;
+        Ok(self.tickets.lock().unwrap().iter().find(|ticket| is_it(ticket)).cloned())
+    }
+}
+
+#[async_trait]
+impl TicketReader for ScriptedStore {
+    async fn by_number(&self, number: &TicketNumber) -> Result<Option<Ticket>, StoreError> {
+        self.find(|ticket| ticket.number == *number).await
+    }
+
+    async fn by_id(&self, id: SubmissionId) -> Result<Option<Ticket>, StoreError> {
+        self.find(|ticket| ticket.id == id).await
+    }
+}
+
+#[async_trait]
+impl StatisticsReader for ScriptedStore {
+    async fn statistics(&self, now: DateTime<Utc>) -> Result<Statistics, StoreError> {
+        self.act().await?;
+        let kept = self.statistics.lock().unwrap().clone();
+        Ok(Statistics { generated_at: now, ..kept.unwrap_or_default() })
+    }
+}
+
+#[async_trait]
+impl StatisticsCache for ScriptedStore {
+    async fn get(&self) -> Result<Option<Statistics>, CacheError> {
+        self.act().await.map_err(|error| CacheError(error.into()))?;
+        Ok(self.statistics.lock().unwrap().clone())
+    }
+
+    async fn put(&self, statistics: &Statistics) -> Result<(), CacheError> {
+        *self.statistics.lock().unwrap() = Some(statistics.clone());
+        Ok(())
+    }
+
+    async fn lease(&self, _holder: &str, _ttl: Duration) -> Result<bool, CacheError> {
+        Ok(true)
+    }
+}
+
+/// Components that are down, and ones that do not answer.
+#[derive(Default)]
+pub struct ScriptedProbe {
+    pub down: Mutex<BTreeSet<Component>>,
+    pub silent: Mutex<BTreeSet<Component>>,
+}
+
+#[async_trait]
+impl HealthProbe for ScriptedProbe {
+    async fn probe(&self, component: Component) -> Result<Figures, Unhealthy> {
+        if self.silent.lock().unwrap().contains(&component) {
+            std::future::pending::<()>().await;
+        }
+        if self.down.lock().unwrap().contains(&component) {
+            return Err(Unhealthy("amqp://internal refused".into()));
+        }
+        Ok(vec![("figure", 7)])
+    }
+}
+
+/// The scripted ports of one edge.
+pub struct Cast {
+    pub publisher: Arc<ScriptedPublisher>,
+    pub store: Arc<ScriptedStore>,
+    pub cache: Arc<ScriptedStore>,
+    pub probe: Arc<ScriptedProbe>,
+}
+
+impl Cast {
+    pub fn new() -> (Self, EdgePorts) {
+        let (publisher, receipts) = ScriptedPublisher::new();
+        let (store, cache) = (ScriptedStore::new(), ScriptedStore::new());
+        let probe = Arc::<ScriptedProbe>::default();
+        let ports = EdgePorts {
+            publisher: publisher.clone(),
+            receipts,
+            tickets: store.clone(),
+            statistics: store.clone(),
+            cache: cache.clone(),
+            health: probe.clone(),
+        };
+        (Self { publisher, store, cache, probe }, ports)
+    }
+}
+
+pub fn number_key() -> NumberKey {
+    NumberKey::from_hex(&"42".repeat(32)).unwrap()
+}
+
+pub fn settings(reply_wait: Duration) -> Settings {
+    Settings {
+        reply_wait,
+        admin_token: Some(ADMIN_TOKEN.into()),
+        number_key: Arc::new(number_key()),
+        version: "0.0.0-test",
+    }
+}
+
+/// An edge on scripted ports, asked without a network between.
+pub struct Stage {
+    pub edge: Arc<Edge>,
+    pub router: Router,
+    pub cast: Cast,
+    pub stop: CancellationToken,
+    pub background: Background,
+}
+
+impl Deref for Stage {
+    type Target = Cast;
+
+    fn deref(&self) -> &Cast {
+        &self.cast
+    }
+}
+
+impl Stage {
+    pub fn new() -> Self {
+        Self::with_reply_wait(Duration::from_secs(2))
+    }
+
+    pub fn with_reply_wait(reply_wait: Duration) -> Self {
+        let (cast, ports) = Cast::new();
+        let (stop, clock) = (CancellationToken::new(), Arc::new(TestClock(Instant::now())));
+        let entropy = Arc::new(SystemEntropy);
+        let (edge, background) =
+            edge::start(ports, clock, entropy, &settings(reply_wait), stop.clone());
+        let router = routes::router(edge.clone());
+        Self { edge, router, cast, stop, background }
+    }
+
+    pub async fn post(&self, body: impl Into<Body>, headers: &[(&str, &str)]) -> Heard {
+        let json = [("content-type", "application/json")];
+        self.ask("POST", routes::TICKETS, body, [&json, headers].concat()).await
+    }
+
+    pub async fn get(&self, path: &str) -> Heard {
+        self.ask("GET", path, Body::empty(), vec![]).await
+    }
+
+    pub async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: impl Into<Body>,
+        headers: Vec<(&str, &str)>,
+    ) -> Heard {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(body.into()).unwrap();
+        let asked_at = Instant::now();
+        let answer = self.router.clone().oneshot(request).await.unwrap();
+        Heard::of(answer, asked_at).await
+    }
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Heard {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub json: Value,
+    pub after: Duration,
+}
+
+impl Heard {
+    async fn of(answer: Response, asked_at: Instant) -> Self {
+        let after = asked_at.elapsed();
+        let (head, body) = answer.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let json = serde_json::from_slice(&bytes).unwrap_or_default();
+        Self { status: head.status.as_u16(), headers: head.headers, json, after }
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Status, code and headers of a problem, whose document must be complete.
+    pub fn code(&self) -> (u16, &str) {
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
+        assert_eq!(self.json["status"], self.status);
+        assert_eq!(self.json["success"], false);
+        assert_eq!(self.json["requestId"], self.header("x-request-id"));
+        assert!(!self.json.to_string().contains("internal:") && self.json["title"].is_string());
+        (self.status, self.json["code"].as_str().unwrap())
+    }
+}

@@ -1,0 +1,99 @@
+//! What every handler leans on, and the tasks behind it.
+
+use std::{io, sync::Arc, time::Duration};
+
+use common::{
+    clock::{Clock, Entropy},
+    domain::{Form, Submission, SubmissionIds},
+    ports::{backend::EdgePorts, store::TicketReader},
+    trace::Trace,
+};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+
+use crate::{
+    Settings,
+    auth::AdminToken,
+    batcher::{self, Intake},
+    condition::Condition,
+    health::Health,
+    snapshot::Snapshots,
+    waiting::{self, Waiting},
+};
+
+/// The state of the role, shared by all requests.
+pub struct Edge {
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub ids: SubmissionIds,
+    pub reply_wait: Duration,
+    pub intake: Intake,
+    pub waiting: Arc<Waiting>,
+    pub tickets: Arc<dyn TicketReader>,
+    pub look_ups: Condition,
+    pub snapshots: Snapshots,
+    pub admin_token: AdminToken,
+    pub health: Arc<Health>,
+}
+
+impl Edge {
+    /// Turns a form into a submission: from here on it has an id and a time of ours.
+    pub fn accept(&self, form: Form, trace: Trace) -> Submission {
+        let submitted_at = self.clock.now();
+        let id = self.ids.issue(submitted_at, &*self.entropy);
+        Submission { id, submitted_at, form, trace }
+    }
+}
+
+/// The tasks behind the handlers. Dropping them ends them.
+pub struct Background {
+    drained: CancellationToken,
+    batcher: AbortOnDropHandle<()>,
+    _receipts: AbortOnDropHandle<()>,
+    _monitor: AbortOnDropHandle<()>,
+}
+
+impl Background {
+    /// Waits for what was offered to be settled. To be called once no handler is left.
+    pub async fn finish(self) -> io::Result<()> {
+        self.drained.cancel();
+        self.batcher.await.map_err(io::Error::other)
+    }
+}
+
+/// Composes the state and starts the tasks.
+pub fn start(
+    ports: EdgePorts,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    settings: &Settings,
+    stop: CancellationToken,
+) -> (Arc<Edge>, Background) {
+    let (intake, batcher) = batcher::intake(Arc::clone(&ports.publisher));
+    let waiting = Arc::new(Waiting::default());
+    let health = Arc::new(Health::new(settings.version, ports.publisher, stop));
+    let drained = CancellationToken::new();
+    let background = Background {
+        batcher: spawn(batcher.run(drained.clone())),
+        drained,
+        _receipts: spawn(waiting::hand_out(ports.receipts, Arc::clone(&waiting))),
+        _monitor: spawn(Arc::clone(&health).monitor(ports.health)),
+    };
+    let edge = Edge {
+        snapshots: Snapshots::new(ports.cache, ports.statistics, Arc::clone(&clock)),
+        clock,
+        entropy,
+        ids: SubmissionIds::new(&settings.number_key),
+        reply_wait: settings.reply_wait,
+        intake,
+        waiting,
+        tickets: ports.tickets,
+        look_ups: Condition::new("ticket look-up"),
+        admin_token: AdminToken::new(settings.admin_token.as_ref()),
+        health,
+    };
+    (Arc::new(edge), background)
+}
+
+fn spawn(task: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(task))
+}

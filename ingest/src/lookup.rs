@@ -1,0 +1,312 @@
+//! `GET /api/support/ticket/{ticketNumber | id}`: the progress for whoever has the number, the
+//! whole ticket for whoever has the secret id.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{extract::State, http::Uri, response::Response};
+use chrono::{DateTime, TimeDelta, Utc};
+use common::{
+    domain::{PageUrl, SubmissionId, Ticket, TicketNumber, UserAgent, UserId},
+    ports::store::StoreError,
+};
+use serde::Serialize;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use crate::{
+    answer::{enveloped, rfc3339},
+    condition::NoAnswer,
+    echo::Queued,
+    edge::Edge,
+    problem::{Problem, Success},
+    routes::TICKETS,
+};
+
+/// How long the store may take, so that a caller has the answer within two seconds.
+pub const STORE_WAIT: Duration = Duration::from_millis(1_800);
+
+/// How far the clock of the instance that issued an id may be ahead of this one's.
+const CLOCK_SKEW_MAX: TimeDelta = TimeDelta::seconds(5);
+
+/// A well-formed number of a year without tickets. It is looked up in place of what is no number
+/// and no id, so that such a request takes the store's time, and fails with the store, as an
+/// unknown number does: no caller learns which numbers could exist.
+const NOBODYS: &str = "SUP-0000-000000";
+
+/// Answers with the ticket, with word that it is queued, or 404.
+pub async fn look_up(State(edge): State<Arc<Edge>>, uri: Uri) -> Result<Response, Problem> {
+    let reference = uri.path().strip_prefix(TICKETS).unwrap_or_default().trim_start_matches('/');
+    let (now, message) = (edge.clock.now(), "Support ticket found");
+    if let Some(id) = id(reference) {
+        return match in_time(&edge, edge.tickets.by_id(id)).await? {
+            Some(ticket) => enveloped(Success::Found, message, &Whole::from(&ticket), now),
+            None if is_queued(&edge, id, now) => {
+                enveloped(Success::Found, "Support ticket queued", &Queued::of(id), now)
+            }
+            None => Err(Problem::TicketNotFound),
+        };
+    }
+    // People type numbers, and not always in capitals.
+    let number = reference.to_ascii_uppercase().parse().or_else(|_| NOBODYS.parse());
+    let number: TicketNumber = number.map_err(|_| Problem::TicketNotFound)?;
+    match in_time(&edge, edge.tickets.by_number(&number)).await? {
+        Some(ticket) => enveloped(Success::Found, message, &Progress::from(&ticket), now),
+        None => Err(Problem::TicketNotFound),
+    }
+}
+
+/// An id as answers write it. Other spellings that the parser knows are none of ours.
+fn id(text: &str) -> Option<SubmissionId> {
+    let is_hyphenated = text.len() == 36;
+    Uuid::try_parse(text).ok().filter(|_| is_hyphenated).map(SubmissionId::from)
+}
+
+async fn in_time<T>(
+    edge: &Edge,
+    read: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, Problem> {
+    let read = timeout(STORE_WAIT, read).await;
+    let read = read.unwrap_or_else(|_| Err(StoreError::Unavailable(NoAnswer.into())));
+    edge.look_ups.note(read).map_err(|_| Problem::Unavailable)
+}
+
+/// An id that an instance with our key issued, and that is not in the store, is on its way there.
+fn is_queued(edge: &Edge, id: SubmissionId, now: DateTime<Utc>) -> bool {
+    edge.ids.is_issued(id) && issued_at(id).is_some_and(|time| time <= now + CLOCK_SKEW_MAX)
+}
+
+fn issued_at(id: SubmissionId) -> Option<DateTime<Utc>> {
+    let (seconds, nanoseconds) = id.as_uuid().get_timestamp()?.to_unix();
+    DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanoseconds)
+}
+
+/// What the number shows: nothing of who asked, or what.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Progress {
+    ticket_number: String,
+    subject: &'static str,
+    status: &'static str,
+    priority: &'static str,
+    submitted_at: String,
+    updated_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resolved_at: Option<String>,
+    history: Vec<Step>,
+}
+
+#[derive(Serialize)]
+struct Step {
+    status: &'static str,
+    at: String,
+}
+
+impl From<&Ticket> for Progress {
+    fn from(ticket: &Ticket) -> Self {
+        let steps = ticket.history.iter();
+        Self {
+            ticket_number: ticket.number.to_string(),
+            subject: ticket.form.subject.as_str(),
+            status: ticket.status.as_str(),
+            priority: ticket.priority.as_str(),
+            submitted_at: rfc3339(ticket.submitted_at),
+            updated_at: rfc3339(ticket.updated_at),
+            resolved_at: ticket.resolved_at.map(rfc3339),
+            history: steps
+                .map(|step| Step { status: step.status.as_str(), at: rfc3339(step.at) })
+                .collect(),
+        }
+    }
+}
+
+/// What the id shows: the progress, and what its submitter sent.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Whole<'a> {
+    id: Uuid,
+    #[serde(flatten)]
+    progress: Progress,
+    name: &'a str,
+    email: &'a str,
+    message: &'a str,
+    timestamp: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_agent: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<&'a str>,
+}
+
+impl<'a> From<&'a Ticket> for Whole<'a> {
+    fn from(ticket: &'a Ticket) -> Self {
+        let form = &ticket.form;
+        Self {
+            id: ticket.id.as_uuid(),
+            progress: Progress::from(ticket),
+            name: form.name.as_str(),
+            email: form.email.as_str(),
+            message: form.message.as_str(),
+            timestamp: form.timestamp.as_str(),
+            user_id: form.user_id.as_ref().map(UserId::as_str),
+            user_agent: form.user_agent.as_ref().map(UserAgent::as_str),
+            url: form.url.as_ref().map(PageUrl::as_str),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::{
+        clock::SystemEntropy,
+        domain::{Priority, Status, StatusChange, SubmissionIds},
+    };
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        doubles::{FORM, Mood, NOW, Stage, number_key},
+        payload,
+    };
+
+    const NUMBER: &str = "SUP-2026-483920";
+
+    fn issued(ahead: TimeDelta) -> SubmissionId {
+        let now: DateTime<Utc> = NOW.parse().unwrap();
+        SubmissionIds::new(&number_key()).issue(now + ahead, &SystemEntropy)
+    }
+
+    fn ticket(id: SubmissionId) -> Ticket {
+        let [opened, resolved] = ["2026-11-22T10:00:00Z", "2026-11-22T10:10:00.5Z"]
+            .map(|time| time.parse::<DateTime<Utc>>().unwrap());
+        let form = FORM.replace('}', r#","userId":"u1","userAgent":"Firefox"}"#);
+        Ticket {
+            id,
+            number: NUMBER.parse().unwrap(),
+            form: payload::parse(form.as_bytes()).unwrap(),
+            status: Status::Resolved,
+            priority: Priority::High,
+            submitted_at: opened,
+            updated_at: resolved,
+            resolved_at: Some(resolved),
+            history: vec![
+                StatusChange { status: Status::Open, at: opened },
+                StatusChange { status: Status::Resolved, at: resolved },
+            ],
+        }
+    }
+
+    fn path(reference: impl std::fmt::Display) -> String {
+        format!("{TICKETS}/{reference}")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_number_shows_the_progress_and_nothing_of_who_asked() {
+        let stage = Stage::new();
+        stage.store.tickets.lock().unwrap().push(ticket(issued(TimeDelta::zero())));
+        let heard = stage.get(&path("sup-2026-483920")).await;
+        let progress = json!({
+            "ticketNumber": NUMBER, "subject": "technical", "status": "resolved",
+            "priority": "high", "submittedAt": "2026-11-22T10:00:00.000Z",
+            "updatedAt": "2026-11-22T10:10:00.500Z", "resolvedAt": "2026-11-22T10:10:00.500Z",
+            "history": [
+                {"status": "open", "at": "2026-11-22T10:00:00.000Z"},
+                {"status": "resolved", "at": "2026-11-22T10:10:00.500Z"},
+            ],
+        });
+        assert_eq!((heard.status, &heard.json["data"]), (200, &progress));
+        assert_eq!(heard.header("cache-control"), "no-store");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_id_shows_what_was_sent_as_well() {
+        let stage = Stage::new();
+        let id = issued(TimeDelta::zero());
+        stage.store.tickets.lock().unwrap().push(ticket(id));
+        let heard = stage.get(&path(id)).await;
+        let data = heard.json["data"].as_object().unwrap();
+        let keys: Vec<_> = data.keys().map(String::as_str).collect();
+        let mut expected = [
+            "email",
+            "history",
+            "id",
+            "message",
+            "name",
+            "priority",
+            "resolvedAt",
+            "status",
+            "subject",
+            "submittedAt",
+            "ticketNumber",
+            "timestamp",
+            "updatedAt",
+            "userAgent",
+            "userId",
+        ];
+        expected.sort_unstable();
+        assert_eq!(keys, expected);
+        assert_eq!(data["timestamp"], "2026-11-22T10:29:59Z");
+        assert_eq!(data["id"], id.to_string());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_issued_id_that_is_not_stored_yet_is_queued() {
+        let stage = Stage::new();
+        let id = issued(CLOCK_SKEW_MAX);
+        let heard = stage.get(&path(id)).await;
+        assert_eq!(heard.status, 200);
+        assert_eq!(heard.json["data"], json!({"id": id.to_string(), "status": "queued"}));
+        let early = stage.get(&path(issued(TimeDelta::seconds(6)))).await;
+        assert_eq!(early.code(), (404, "ticket_not_found"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_there_is_answered_alike_and_asked_of_the_store_alike() {
+        let stage = Stage::new();
+        let mut documents = Vec::new();
+        let invented = Uuid::from_u128(issued(TimeDelta::zero()).as_uuid().as_u128() ^ (1 << 70));
+        let references = [
+            "SUP-2026-483920",
+            "SUP-9999-999999",
+            "SUP-2026-1",
+            "sup-2026-",
+            "x",
+            "%00",
+            "%",
+            "_",
+            "%2e%2e%2f",
+            "..%2f..",
+            "'%20OR%201=1--",
+            "%7B%7B7*7%7D%7D",
+            "%ff",
+            &invented.to_string(),
+            &invented.simple().to_string(),
+            "00000000-0000-0000-0000-000000000000",
+            &"9".repeat(3_000),
+        ];
+        for (asked_before, reference) in references.iter().enumerate() {
+            let heard = stage.get(&path(reference)).await;
+            assert_eq!(heard.code(), (404, "ticket_not_found"), "{reference}");
+            assert_eq!(stage.store.asked(), asked_before + 1, "{reference}");
+            let mut document = heard.json.clone();
+            document["requestId"].take();
+            documents.push(document);
+        }
+        documents.dedup();
+        assert_eq!(documents.len(), 1, "{documents:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_is_away_is_a_503_within_two_seconds_whatever_is_asked_for() {
+        let stage = Stage::new();
+        for mood in [Mood::Failing, Mood::Silent] {
+            *stage.store.mood.lock().unwrap() = mood;
+            for reference in [NUMBER, "x", &issued(TimeDelta::zero()).to_string()] {
+                let heard = stage.get(&path(reference)).await;
+                assert_eq!(heard.code(), (503, "unavailable"));
+                assert_eq!(heard.header("retry-after"), "2");
+                assert!(heard.after < Duration::from_secs(2));
+            }
+        }
+    }
+}

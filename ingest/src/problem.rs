@@ -1,0 +1,213 @@
+//! HTTP statuses and problem documents (RFC 9457): the one file that knows them.
+//!
+//! A `type` is `urn:supportline:problem:` and the code with hyphens: it names the kind of problem
+//! for ever, wherever the documentation is kept. A handler returns a [`Problem`]; the document is
+//! written by [`crate::request`], which knows the request's id.
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+/// What a caller should wait before trying again, in seconds. Ports reconnect within a second or
+/// two, and a caller that comes back at once finds the same outage.
+const RETRY_AFTER_SECONDS: u64 = 2;
+
+/// How a request went that was no problem.
+#[derive(Debug, Clone, Copy)]
+pub enum Success {
+    /// 200.
+    Found,
+    /// 201.
+    Created,
+    /// 202.
+    Queued,
+    /// 503, of a health report: told in full, yet not fit to be sent traffic.
+    Unready,
+}
+
+impl Success {
+    /// Its status.
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::Found => StatusCode::OK,
+            Self::Created => StatusCode::CREATED,
+            Self::Queued => StatusCode::ACCEPTED,
+            Self::Unready => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+/// Why a request has no other answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// 400: not one JSON document.
+    InvalidJson,
+    /// 400: the body broke off, or its framing is wrong.
+    IncompleteBody,
+    /// 401: no bearer token that is admitted. Says no more than that.
+    Unauthorized,
+    /// 404: no such route.
+    NotFound,
+    /// 404: no such ticket, or nothing that could be one.
+    TicketNotFound,
+    /// 405: the route has other methods.
+    MethodNotAllowed,
+    /// 408: the body did not arrive in time.
+    BodyTimeout,
+    /// 413: more than [`crate::body::BODY_BYTES_MAX`].
+    BodyTooLarge,
+    /// 415: not `application/json`.
+    UnsupportedMediaType,
+    /// 415: compressed.
+    UnsupportedEncoding,
+    /// 422: fields that break their rules, in the order of the form.
+    ValidationFailed(Vec<FieldError>),
+    /// 422: a query parameter out of range.
+    InvalidQuery(&'static str),
+    /// 500: a defect of ours.
+    Internal,
+    /// 503: the submission is not known to be durable.
+    NotAccepted,
+    /// 503: what the answer is read from does not answer.
+    Unavailable,
+}
+
+/// One field that breaks one rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// Where it stands in the body (RFC 6901).
+    pub pointer: &'static str,
+    /// The word for programs.
+    pub code: &'static str,
+    /// The sentence for people.
+    pub detail: String,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    success: bool,
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: &'static str,
+    code: &'static str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+    #[serde(rename = "requestId")]
+    request_id: &'a str,
+    timestamp: &'a str,
+}
+
+impl Problem {
+    const fn kind(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::InvalidJson => (StatusCode::BAD_REQUEST, "invalid_json"),
+            Self::IncompleteBody => (StatusCode::BAD_REQUEST, "incomplete_body"),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            Self::TicketNotFound => (StatusCode::NOT_FOUND, "ticket_not_found"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body_timeout"),
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::UnsupportedMediaType => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
+            }
+            Self::UnsupportedEncoding => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding")
+            }
+            Self::ValidationFailed(_) => (StatusCode::UNPROCESSABLE_ENTITY, "validation_failed"),
+            Self::InvalidQuery(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_query"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            Self::NotAccepted => (StatusCode::SERVICE_UNAVAILABLE, "not_accepted"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        }
+    }
+
+    /// The title, the same for every problem of the kind, and the detail.
+    const fn words(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::InvalidJson => ("Not JSON", "The body must be one JSON object in UTF-8."),
+            Self::IncompleteBody => ("Incomplete body", "The body broke off before its end."),
+            Self::Unauthorized => ("Unauthorized", "A valid bearer token is needed."),
+            Self::NotFound => ("Not found", "There is nothing at this address."),
+            Self::TicketNotFound => ("Ticket not found", "There is no such ticket."),
+            Self::MethodNotAllowed => {
+                ("Method not allowed", "The Allow header names the methods this address has.")
+            }
+            Self::BodyTimeout => ("Body timeout", "The body did not arrive in time."),
+            Self::BodyTooLarge => ("Body too large", "The body may have at most 65536 bytes."),
+            Self::UnsupportedMediaType => {
+                ("Unsupported media type", "The body must be application/json in UTF-8.")
+            }
+            Self::UnsupportedEncoding => {
+                ("Unsupported content encoding", "The body must not be compressed.")
+            }
+            Self::ValidationFailed(_) => {
+                ("Validation failed", "Some fields break their rules; errors lists each of them.")
+            }
+            Self::InvalidQuery(detail) => ("Invalid query", detail),
+            Self::Internal => ("Internal error", "Something is wrong on our side."),
+            Self::NotAccepted => {
+                ("Not accepted", "The submission could not be queued. Please send it again.")
+            }
+            Self::Unavailable => ("Unavailable", "This cannot be answered just now."),
+        }
+    }
+
+    /// The word for programs.
+    pub const fn code(&self) -> &'static str {
+        self.kind().1
+    }
+
+    /// Writes the document into a response that this problem was turned into before. Headers that
+    /// the response was given since then stay.
+    pub fn write_into(&self, response: &mut Response, request_id: &str, timestamp: &str) {
+        let (status, code) = self.kind();
+        let (title, detail) = self.words();
+        let errors =
+            if let Self::ValidationFailed(errors) = self { errors.as_slice() } else { &[] };
+        let document = Document {
+            success: false,
+            r#type: format!("urn:supportline:problem:{}", code.replace('_', "-")),
+            title,
+            status: status.as_u16(),
+            detail,
+            code,
+            errors,
+            request_id,
+            timestamp,
+        };
+        // Strings under string keys always serialize; an empty body is better than no answer.
+        *response.body_mut() = Body::from(serde_json::to_vec(&document).unwrap_or_default());
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    }
+}
+
+impl IntoResponse for Problem {
+    /// The status, the headers that belong to it, and the problem itself for the one who writes
+    /// the document.
+    fn into_response(self) -> Response {
+        let mut response = self.kind().0.into_response();
+        let headers = response.headers_mut();
+        match self {
+            Self::NotAccepted | Self::Unavailable => {
+                headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+            }
+            Self::Unauthorized => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            // What is left of such a body cannot be told from the next request.
+            Self::BodyTooLarge | Self::BodyTimeout | Self::IncompleteBody => {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            _ => {}
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}

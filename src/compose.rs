@@ -1,0 +1,110 @@
+//! The one place that picks a backend.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::Context;
+use common::{
+    clock::{Clock, Entropy, SystemClock, SystemEntropy},
+    config::{Backends, Config, Distributed, Embedded},
+    keys::NumberKey,
+    ports::backend::Backend,
+};
+use secrecy::SecretString;
+
+use crate::secrets;
+
+/// Connections to Postgres beside one for each lane of a worker: for look-ups, statistics and
+/// health.
+const SPARE_CONNECTIONS: usize = 4;
+
+/// The parts that every role is composed of.
+pub struct Installation {
+    /// Where ports come from.
+    pub backend: Arc<dyn Backend>,
+    /// The secret that all processes of the installation share.
+    pub number_key: Arc<NumberKey>,
+    /// The bearer token for statistics and staff.
+    pub admin_token: Option<SecretString>,
+    /// The machine's clock.
+    pub clock: Arc<dyn Clock>,
+    /// The machine's randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl Installation {
+    /// Opens the installation to serve it, or to change it. An embedded one is made if need be, and
+    /// is this process's alone from then on.
+    pub async fn open(config: &Config) -> anyhow::Result<Self> {
+        match &config.backends {
+            Backends::Embedded(settings) => Self::embedded(settings, config).await,
+            Backends::Distributed(settings) => Self::distributed(settings, config),
+        }
+    }
+
+    /// Opens it to look into it, beside the processes that serve it.
+    pub async fn open_for_audit(config: &Config) -> anyhow::Result<Self> {
+        let Backends::Embedded(settings) = &config.backends else {
+            return Self::open(config).await;
+        };
+        let backend = embedded::Backend::open_for_audit(folder(&settings.data_dir)).await?;
+        let key = || secrets::existing_number_key(&settings.data_dir).map(Arc::new);
+        let number_key = settings.number_key.clone().map_or_else(key, Ok)?;
+        Ok(Self::of(Arc::new(backend), number_key, None))
+    }
+
+    async fn embedded(settings: &Embedded, config: &Config) -> anyhow::Result<Self> {
+        let data_dir = &settings.data_dir;
+        // First of all the lock on the folder: two first starts must not make two keys.
+        let backend = embedded::Backend::open(folder(data_dir)).await?;
+        let key = || secrets::number_key(data_dir, &SystemEntropy).map(Arc::new);
+        let token = || secrets::admin_token(data_dir, &SystemEntropy);
+        let number_key = settings.number_key.clone().map_or_else(key, Ok)?;
+        let admin_token = config.edge.admin_token.clone().map_or_else(token, Ok)?;
+        Ok(Self::of(Arc::new(backend), number_key, Some(admin_token)))
+    }
+
+    fn distributed(settings: &Distributed, config: &Config) -> anyhow::Result<Self> {
+        let connections = config.worker.lanes + SPARE_CONNECTIONS;
+        let backend = distributed::Backend::new(&distributed::Settings {
+            database_url: settings.database_url.clone(),
+            amqp_url: settings.amqp_url.clone(),
+            redis_url: settings.redis_url.clone(),
+            database_connections_max: connections.try_into().context("too many worker lanes")?,
+            clock: Arc::new(SystemClock),
+        })?;
+        let admin_token = config.edge.admin_token.clone();
+        Ok(Self::of(Arc::new(backend), Arc::clone(&settings.number_key), admin_token))
+    }
+
+    fn of(
+        backend: Arc<dyn Backend>,
+        number_key: Arc<NumberKey>,
+        admin_token: Option<SecretString>,
+    ) -> Self {
+        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+        Self { backend, number_key, admin_token, clock, entropy }
+    }
+
+    /// What an edge is told.
+    pub fn ingest_settings(&self, config: &Config) -> ingest::Settings {
+        ingest::Settings {
+            reply_wait: config.edge.reply_wait,
+            admin_token: self.admin_token.clone(),
+            number_key: Arc::clone(&self.number_key),
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+
+    /// What a worker is told.
+    pub fn worker_settings(&self, config: &Config) -> worker::Settings {
+        worker::Settings {
+            lanes: config.worker.lanes,
+            batch_submissions_max: config.worker.batch_submissions_max,
+            number_key: Arc::clone(&self.number_key),
+        }
+    }
+}
+
+fn folder(data_dir: &Path) -> embedded::Settings {
+    embedded::Settings { data_dir: data_dir.to_owned(), clock: Arc::new(SystemClock) }
+}

@@ -1,0 +1,31 @@
+//! `supportline ingest`: the public edge of a distributed installation.
+
+use std::{process::ExitCode, sync::Arc};
+
+use common::config::Config;
+
+use crate::{compose::Installation, lifecycle::Lifecycle, listener, prepare::Preparation};
+
+/// Runs until it is told to stop.
+pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
+    config.backends.distributed("ingest")?;
+    let mut lifecycle = Lifecycle::new(config.process.shutdown_grace)?;
+    let listener = listener::bind(config.process.listen).await?;
+    let installation = Installation::open(&config).await?;
+
+    // Beside the edge and not before it: it accepts while the database is down.
+    let preparation = Preparation::new(&installation, config.process.migrate);
+    lifecycle.start("preparation", |stop| async move {
+        preparation.until_done(&stop).await?;
+        stop.cancelled().await;
+        Ok(())
+    });
+
+    let ports = installation.backend.edge().await;
+    let (clock, entropy) = (Arc::clone(&installation.clock), Arc::clone(&installation.entropy));
+    let settings = installation.ingest_settings(&config);
+    lifecycle.start("ingest", |stop| async move {
+        Ok(ingest::run(listener, ports, clock, entropy, settings, stop).await?)
+    });
+    Ok(lifecycle.run(installation.backend.close()).await)
+}

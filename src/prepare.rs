@@ -1,0 +1,77 @@
+//! What has to be true of the store before a worker may write to it.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use backon::{ExponentialBuilder, Retryable};
+use common::{
+    keys::NumberKey,
+    ports::{backend::Backend, store::StoreError},
+};
+use tokio::select;
+use tokio_util::sync::CancellationToken;
+
+use crate::{compose::Installation, terminal::one_line};
+
+/// A database that was just started is up within seconds; one that is away longer is not asked
+/// more often than this.
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(5);
+
+/// Brings the schema up to date and sees to it that the store is numbered with our key.
+#[derive(Clone)]
+pub struct Preparation {
+    backend: Arc<dyn Backend>,
+    number_key: Arc<NumberKey>,
+    migrate: bool,
+}
+
+impl Preparation {
+    /// Of the installation's store; `migrate` says whether its schema is ours to change.
+    pub fn new(installation: &Installation, migrate: bool) -> Self {
+        let backend = Arc::clone(&installation.backend);
+        Self { backend, number_key: Arc::clone(&installation.number_key), migrate }
+    }
+
+    /// Prepares the store, or says why that cannot be done now.
+    pub async fn once(&self) -> anyhow::Result<()> {
+        let is_ours = self.attempt().await.context("cannot prepare the store")?;
+        self.refuse_foreign(is_ours)
+    }
+
+    /// Prepares the store, however long it takes to answer, unless `stop` comes first. Fails when
+    /// trying again would not help.
+    pub async fn until_done(&self, stop: &CancellationToken) -> anyhow::Result<()> {
+        let delays = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(100))
+            .with_max_delay(RETRY_DELAY_MAX)
+            .without_max_times()
+            .with_jitter();
+        let attempts = (|| self.attempt())
+            .retry(delays)
+            .when(|error| matches!(error, StoreError::Unavailable(_)))
+            .notify(|error, delay| {
+                tracing::warn!(error = one_line(error), ?delay, "the store cannot be prepared yet");
+            });
+        select! {
+            is_ours = attempts => self.refuse_foreign(is_ours.context("cannot prepare the store")?),
+            () = stop.cancelled() => Ok(()),
+        }
+    }
+
+    async fn attempt(&self) -> Result<bool, StoreError> {
+        if self.migrate {
+            self.backend.migrate().await?;
+        }
+        self.backend.adopt_key(&self.number_key.fingerprint()).await
+    }
+
+    fn refuse_foreign(&self, is_ours: bool) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            is_ours,
+            "the number key (fingerprint {}) is not the one that the stored tickets are numbered \
+             with; put that one back",
+            self.number_key.fingerprint()
+        );
+        Ok(())
+    }
+}

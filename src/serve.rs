@@ -1,0 +1,58 @@
+//! `supportline serve`: every role in one process.
+
+use std::{net::SocketAddr, process::ExitCode, sync::Arc};
+
+use common::config::{Backends, Config, Embedded};
+
+use crate::{
+    compose::Installation, lifecycle::Lifecycle, listener, prepare::Preparation, terminal,
+    welcome::Welcome,
+};
+
+/// Runs until it is told to stop.
+pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
+    let mut lifecycle = Lifecycle::new(config.process.shutdown_grace)?;
+    let listener = listener::bind(config.process.listen).await?;
+    let installation = match &config.backends {
+        Backends::Embedded(settings) => {
+            open_embedded(settings, &config, listener.local_addr()?).await?
+        }
+        Backends::Distributed(_) => Installation::open(&config).await?,
+    };
+
+    let preparation = Preparation::new(&installation, config.process.migrate);
+    let ports = installation.backend.worker().await;
+    let (clock, entropy) = (Arc::clone(&installation.clock), Arc::clone(&installation.entropy));
+    let settings = installation.worker_settings(&config);
+    lifecycle.start("worker", |stop| async move {
+        preparation.until_done(&stop).await?;
+        worker::run(ports, clock, entropy, settings, worker::State::new(), stop).await;
+        Ok(())
+    });
+
+    // Started after the worker and so stopped before it, which settles what the edge has offered.
+    let ports = installation.backend.edge().await;
+    let (clock, entropy) = (Arc::clone(&installation.clock), Arc::clone(&installation.entropy));
+    let settings = installation.ingest_settings(&config);
+    lifecycle.start("ingest", |stop| async move {
+        Ok(ingest::run(listener, ports, clock, entropy, settings, stop).await?)
+    });
+    Ok(lifecycle.run(installation.backend.close()).await)
+}
+
+/// Opens the embedded installation, prepares its store and says on the terminal that it is there.
+async fn open_embedded(
+    settings: &Embedded,
+    config: &Config,
+    address: SocketAddr,
+) -> anyhow::Result<Installation> {
+    let keeps_token = config.edge.admin_token.is_none();
+    let is_first = Welcome::is_first(&settings.data_dir, keeps_token);
+    let installation = Installation::open(config).await?;
+    // Its store is this process: what it cannot do now, it will not be able to do later.
+    Preparation::new(&installation, config.process.migrate).once().await?;
+    let now = installation.clock.now();
+    let welcome = Welcome { address, data_dir: &settings.data_dir, keeps_token, now };
+    terminal::say(if is_first { welcome.full() } else { welcome.short() });
+    Ok(installation)
+}

@@ -1,0 +1,38 @@
+//! `supportline verify`: holds the parts of an installation against each other.
+
+mod numbers;
+mod queue;
+mod report;
+mod statistics;
+
+use std::process::ExitCode;
+
+use common::{
+    config::{Backends, Config},
+    domain::NumberCipher,
+    ports::backend::AuditPorts,
+};
+
+use crate::compose::Installation;
+use report::Report;
+
+/// Prints a line for each check. Success only when everything holds and nothing was out of reach.
+pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
+    let installation = Installation::open_for_audit(&config).await?;
+    let AuditPorts { store, queue } = installation.backend.audit().await;
+    let (store, queue) = (store.as_ref(), queue.as_ref());
+    let cipher = NumberCipher::new(&installation.number_key);
+
+    let mut report = Report::default();
+    report.add("ticket numbers", numbers::check(store, &cipher).await);
+    report.add("statistics", statistics::check(store).await);
+    report.add("audit entries", statistics::check_audit_entries(store).await);
+    report.add("dead letters", queue::check_dead_letters(queue).await);
+    report.add("routing", queue::check_routing(queue).await);
+    // An embedded installation's queue is inside the process that serves it.
+    if let Backends::Distributed(_) = config.backends {
+        report.add("queue", queue::depth(queue).await);
+    }
+    installation.backend.close().await;
+    Ok(if report.all_hold() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,35 @@
+//! `supportline worker`: a queue consumer of a distributed installation.
+
+use std::{process::ExitCode, sync::Arc};
+
+use common::config::Config;
+
+use crate::{compose::Installation, lifecycle::Lifecycle, listener, prepare::Preparation, probes};
+
+/// Runs until it is told to stop.
+pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
+    config.backends.distributed("worker")?;
+    let mut lifecycle = Lifecycle::new(config.process.shutdown_grace)?;
+    let listener = listener::bind(config.process.listen).await?;
+    let installation = Installation::open(&config).await?;
+
+    // Answers from the first moment to the last.
+    let (state, stopping) = (worker::State::new(), lifecycle.stopping());
+    let seen = state.clone();
+    let probes = probes::router(move || seen.is_ready() && !stopping.is_cancelled());
+    lifecycle.start("probes", |stop| async move {
+        ingest::server::serve(listener, probes, stop).await;
+        Ok(())
+    });
+
+    let preparation = Preparation::new(&installation, config.process.migrate);
+    let ports = installation.backend.worker().await;
+    let (clock, entropy) = (Arc::clone(&installation.clock), Arc::clone(&installation.entropy));
+    let settings = installation.worker_settings(&config);
+    lifecycle.start("worker", |stop| async move {
+        preparation.until_done(&stop).await?;
+        worker::run(ports, clock, entropy, settings, state, stop).await;
+        Ok(())
+    });
+    Ok(lifecycle.run(installation.backend.close()).await)
+}

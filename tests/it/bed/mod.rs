@@ -1,0 +1,26 @@
+//! The test bed: real servers and real processes of ours, and nothing left of them afterwards.
+//!
+//! ```text
+//! let system = TestSystem::embedded().await;
+//! let system = TestSystem::distributed(Servers::shared().await.backing().await)
+//!     .with_ingest(2).with_worker(2).await;
+//! let mut servers = Servers::own().await; // for a test that kills them
+//! ```
+//!
+//! Linux only: it reads `/proc`.
+
+#![allow(dead_code, reason = "a bed offers more verbs than the tests of one day use")]
+
+pub mod client;
+pub mod folder;
+pub mod form;
+pub mod instance;
+pub mod port;
+pub mod postgres;
+pub mod process;
+pub mod rabbitmq;
+pub mod redis;
+pub mod server;
+pub mod servers;
+pub mod system;
+pub mod wait;

@@ -1,0 +1,72 @@
+//! The promises of `common::ports::audit`.
+
+use common::ports::audit::{Depths, Deviation, StoredNumber};
+
+use super::installation::{Installation, tickets};
+use super::on_both_backends;
+
+on_both_backends! {
+    an_audit_sees_every_number,
+    an_audit_finds_a_wrong_statistic,
+    an_audit_finds_a_ticket_without_its_audit_entry,
+    an_empty_installation_has_nothing_to_find,
+}
+
+async fn an_audit_sees_every_number(it: Installation) {
+    let stored = tickets(0..25);
+    it.backend.worker().await.tickets.insert(&stored).await.unwrap();
+    let audit = it.backend.audit().await;
+    let (mut seen, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = audit.store.numbers(&after, 10).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after.clone_from(&last.number);
+        seen.extend(page);
+    }
+    let expected: Vec<_> = stored
+        .iter()
+        .map(|ticket| StoredNumber {
+            number: ticket.number.to_string(),
+            submitted_at: ticket.submission.submitted_at,
+        })
+        .collect();
+    assert_eq!(seen, expected);
+}
+
+async fn an_audit_finds_a_wrong_statistic(it: Installation) {
+    it.backend.worker().await.tickets.insert(&tickets(0..10)).await.unwrap();
+    it.tamper("UPDATE statistics SET count = count + 1 WHERE value = 'technical'").await;
+    it.tamper("DELETE FROM statistics WHERE value = 'billing'").await;
+    it.tamper(
+        "INSERT INTO statistics (dimension, value, shard, count) VALUES ('subject', 'x', 0, 3)",
+    )
+    .await;
+    let deviation = |value: &str, kept, recounted| Deviation {
+        dimension: "subject".to_owned(),
+        value: value.to_owned(),
+        kept,
+        recounted,
+    };
+    assert_eq!(
+        it.backend.audit().await.store.deviations().await.unwrap(),
+        [deviation("billing", 0, 2), deviation("technical", 3, 2), deviation("x", 3, 0)]
+    );
+}
+
+async fn an_audit_finds_a_ticket_without_its_audit_entry(it: Installation) {
+    it.backend.worker().await.tickets.insert(&tickets(0..10)).await.unwrap();
+    it.tamper("DELETE FROM audit_entries WHERE position % 5 = 0").await;
+    assert_eq!(it.backend.audit().await.store.unaudited().await.unwrap(), 2);
+}
+
+async fn an_empty_installation_has_nothing_to_find(it: Installation) {
+    // A broker has its queues from the first who needs them.
+    let consumer = it.backend.worker().await.consumers.open().await.unwrap();
+    let audit = it.backend.audit().await;
+    assert_eq!(audit.store.numbers("", 10).await.unwrap(), []);
+    assert_eq!(audit.store.deviations().await.unwrap(), []);
+    assert_eq!(audit.store.unaudited().await.unwrap(), 0);
+    assert_eq!(audit.queue.depths().await.unwrap(), Depths::default());
+    assert!(audit.queue.dead_letters(10).await.unwrap().is_empty());
+    drop(consumer);
+}

@@ -1,0 +1,159 @@
+//! One backend, empty and migrated, and the means to make what goes into it.
+
+use std::sync::Arc;
+
+use common::clock::{Clock, SystemClock, SystemEntropy};
+use common::domain::{
+    ClientTimestamp, Email, Form, Message, Name, NewTicket, PageUrl, Priority, Subject, Submission,
+    UserAgent, UserId,
+};
+use common::keys::NumberKey;
+use common::ports::backend::Backend;
+use common::trace::Trace;
+use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use uuid::Uuid;
+
+use crate::bed::folder::Folder;
+use crate::bed::servers::{Backing, Servers};
+
+/// A backend under test.
+pub struct Installation {
+    pub backend: Arc<dyn Backend>,
+    place: Place,
+}
+
+enum Place {
+    Embedded(Folder),
+    Distributed(Backing),
+}
+
+impl Installation {
+    /// On `SQLite`, in a folder of its own.
+    pub async fn embedded() -> Self {
+        let folder = Folder::new("conformance");
+        let settings =
+            embedded::Settings { data_dir: folder.join("data"), clock: Arc::new(SystemClock) };
+        let backend = embedded::Backend::open(settings).await.unwrap();
+        Self { backend: Arc::new(backend), place: Place::Embedded(folder) }.migrated().await
+    }
+
+    /// On Postgres, RabbitMQ and Redis, in places of its own.
+    pub async fn distributed() -> Self {
+        let backing = Servers::shared().await.backing().await;
+        Self::on(backing).migrated().await
+    }
+
+    /// On servers' places that something else uses too.
+    pub fn on(backing: Backing) -> Self {
+        let settings = distributed::Settings {
+            database_url: backing.database_url.clone().into(),
+            amqp_url: backing.amqp_url.clone().into(),
+            redis_url: backing.redis_url.clone().into(),
+            database_connections_max: 8,
+            clock: Arc::new(SystemClock),
+        };
+        let backend = distributed::Backend::new(&settings).unwrap();
+        Self { backend: Arc::new(backend), place: Place::Distributed(backing) }
+    }
+
+    async fn migrated(self) -> Self {
+        self.backend.migrate().await.unwrap();
+        assert!(self.backend.adopt_key("0123456789abcdef").await.unwrap());
+        self
+    }
+
+    /// Runs a worker in this process, whose clock shows what `clock` does, until it is dropped.
+    pub async fn run_worker(&self, clock: Arc<dyn Clock>) -> RunningWorker {
+        let stop = CancellationToken::new();
+        let settings =
+            worker::Settings { lanes: 2, batch_submissions_max: 500, number_key: number_key() };
+        let running = tokio::spawn(worker::run(
+            self.backend.worker().await,
+            clock,
+            Arc::new(SystemEntropy),
+            settings,
+            worker::State::new(),
+            stop.clone(),
+        ));
+        RunningWorker { _running: running, _stop: stop.drop_guard() }
+    }
+
+    /// Makes the store reject tickets whose message is `poison`.
+    pub async fn forbid_poison(&self) {
+        self.tamper(match &self.place {
+            Place::Embedded(_) => {
+                "CREATE TRIGGER tickets_poison_check BEFORE INSERT ON tickets \
+                 WHEN NEW.message = 'poison' BEGIN SELECT RAISE(ABORT, 'poison'); END"
+            }
+            Place::Distributed(_) => {
+                "ALTER TABLE tickets ADD CONSTRAINT tickets_poison_check CHECK (message <> 'poison')"
+            }
+        })
+        .await;
+    }
+
+    /// Runs a statement behind the backend's back.
+    pub async fn tamper(&self, statement: &'static str) {
+        match &self.place {
+            Place::Embedded(folder) => {
+                let url = format!("sqlite:{}", folder.join("data/supportline.db").display());
+                let mut connection = SqliteConnection::connect(&url).await.unwrap();
+                connection.execute(sqlx::query(statement)).await.unwrap();
+            }
+            Place::Distributed(backing) => {
+                let mut connection = PgConnection::connect(&backing.database_url).await.unwrap();
+                connection.execute(sqlx::query(statement)).await.unwrap();
+            }
+        }
+    }
+}
+
+/// A worker in this process; it ends when this is dropped.
+pub struct RunningWorker {
+    _running: JoinHandle<()>,
+    _stop: DropGuard,
+}
+
+/// The key of every worker in this process.
+pub fn number_key() -> Arc<NumberKey> {
+    Arc::new(NumberKey::from_hex(&"5".repeat(64)).unwrap())
+}
+
+/// A submission of its own, the `number`-th; every optional field filled, every text peculiar.
+pub fn submission(number: u32) -> Submission {
+    Submission {
+        id: Uuid::now_v7().into(),
+        submitted_at: SystemClock.now(),
+        form: Form {
+            name: Name::parse(&format!("Ada «{number}» O'Hara\t👩‍👩‍👧 مرحبا")).unwrap(),
+            email: Email::parse(&format!("ada+{number}@example.org")).unwrap(),
+            subject: Subject::ALL[number as usize % Subject::ALL.len()],
+            message: Message::parse(&format!(
+                "'; DROP TABLE tickets; --\r\n\t\"{{{number}}}\" \\x00 𠀀"
+            ))
+            .unwrap(),
+            timestamp: ClientTimestamp::parse("2026-11-22T10:30:00.123456+01:00").unwrap(),
+            user_id: Some(UserId::parse("").unwrap()),
+            user_agent: Some(UserAgent::parse("Mozilla/5.0 (ß)").unwrap()),
+            url: Some(PageUrl::parse("https://example.org/ä?b=c#d").unwrap()),
+        },
+        trace: Trace::of_request(None, None, &SystemEntropy),
+    }
+}
+
+/// A ticket of its own with this number.
+pub fn ticket(number: u32) -> NewTicket {
+    let submission = submission(number);
+    NewTicket {
+        number: format!("SUP-2026-{number:06}").parse().unwrap(),
+        priority: Priority::from(submission.form.subject),
+        submission,
+    }
+}
+
+/// Tickets with the numbers given.
+pub fn tickets(numbers: std::ops::Range<u32>) -> Vec<NewTicket> {
+    numbers.map(ticket).collect()
+}

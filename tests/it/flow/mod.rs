@@ -1,0 +1,17 @@
+//! Flow tests: whole installations of real processes on real servers, one promise a test.
+
+mod changelogs;
+mod crowd;
+mod crowd_tests;
+mod faults;
+mod numbers;
+mod poison;
+mod stored;
+
+/// A figure from the environment, for the long runs of the same tests: see the `Makefile`.
+fn figure(name: &str, default: usize) -> usize {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text}")),
+        Err(_) => default,
+    }
+}
