@@ -51,7 +51,7 @@ bench-smoke: ## `make load`, small: does it still measure?
 	$(MAKE) --no-print-directory load SUBMISSIONS=2000 CONNECTIONS=32
 
 deny: ## Licences, advisories and origins of the dependencies (needs cargo-deny)
-	cargo deny --all-features check
+	cargo deny check
 
 doc: ## The crates' documentation
 	cargo doc --workspace --no-deps --document-private-items

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use anyhow::Context;
 use common::{
     clock::{Clock, Entropy, SystemClock, SystemEntropy},
-    config::{Backends, Config, Distributed, Embedded},
+    config::{Backends, Config, ConfigError, Distributed, Embedded, Setting},
     keys::NumberKey,
     ports::backend::Backend,
 };
@@ -71,7 +71,8 @@ impl Installation {
             redis_url: settings.redis_url.clone(),
             database_connections_max: connections.try_into().context("too many worker lanes")?,
             clock: Arc::new(SystemClock),
-        })?;
+        })
+        .map_err(|error| ConfigError::unusable(culprit(&error)))?;
         let admin_token = config.edge.admin_token.clone();
         Ok(Self::of(Arc::new(backend), Arc::clone(&settings.number_key), admin_token))
     }
@@ -107,4 +108,12 @@ impl Installation {
 
 fn folder(data_dir: &Path) -> embedded::Settings {
     embedded::Settings { data_dir: data_dir.to_owned(), clock: Arc::new(SystemClock) }
+}
+
+fn culprit(error: &distributed::SettingsError) -> &'static Setting {
+    match error {
+        distributed::SettingsError::Database(_) => &Setting::DATABASE_URL,
+        distributed::SettingsError::Amqp(_) => &Setting::AMQP_URL,
+        distributed::SettingsError::Redis(_) => &Setting::REDIS_URL,
+    }
 }

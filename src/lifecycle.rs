@@ -1,11 +1,13 @@
 //! How a process that runs until it is told to stop is told, and how it does.
 //!
 //! The first SIGTERM or SIGINT is a request: the roles stop one after the other, the last started
-//! first, each finishing what it has accepted before the next is told. The second one, or the end of the grace, is an order:
-//! what is still running is dropped, which loses nothing that was promised, as a kill would not.
+//! first, each finishing what it has accepted before the next is told. The second one, or the end
+//! of the grace, is an order: what is still running is dropped, which loses nothing that was
+//! promised, as a kill would not.
 
 use std::{io, process::ExitCode, time::Duration};
 
+use common::chain;
 use tokio::{
     select,
     signal::unix::{SignalKind, signal},
@@ -13,8 +15,6 @@ use tokio::{
     task::{self, JoinError, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
-
-use crate::terminal::one_line;
 
 /// A process and its roles.
 pub struct Lifecycle {
@@ -142,11 +142,7 @@ impl Roles {
             Ok(()) if role.stop.is_cancelled() => return true,
             Ok(()) => tracing::error!(role = role.name, "the role ended by itself; stopping"),
             Err(error) => {
-                tracing::error!(
-                    role = role.name,
-                    error = one_line(error.as_ref()),
-                    "the role failed"
-                );
+                tracing::error!(role = role.name, error = chain(error.as_ref()), "the role failed");
             }
         }
         false

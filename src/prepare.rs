@@ -5,13 +5,14 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context;
 use backon::{ExponentialBuilder, Retryable};
 use common::{
+    chain,
     keys::NumberKey,
     ports::{backend::Backend, store::StoreError},
 };
 use tokio::select;
 use tokio_util::sync::CancellationToken;
 
-use crate::{compose::Installation, terminal::one_line};
+use crate::compose::Installation;
 
 /// A database that was just started is up within seconds; one that is away longer is not asked
 /// more often than this.
@@ -50,7 +51,7 @@ impl Preparation {
             .retry(delays)
             .when(|error| matches!(error, StoreError::Unavailable(_)))
             .notify(|error, delay| {
-                tracing::warn!(error = one_line(error), ?delay, "the store cannot be prepared yet");
+                tracing::warn!(error = chain(error), ?delay, "the store cannot be prepared yet");
             });
         select! {
             is_ours = attempts => self.refuse_foreign(is_ours.context("cannot prepare the store")?),

@@ -1,11 +1,11 @@
 //! What a command says to whoever started it. Log lines go through `tracing` instead.
 
 use std::{
-    error::Error,
     fmt::Display,
     io::{self, IsTerminal, Write},
-    iter,
 };
+
+use common::chain;
 
 /// Prints a line, or several, to standard output.
 pub fn say(text: impl Display) {
@@ -15,21 +15,7 @@ pub fn say(text: impl Display) {
 
 /// Prints the one line that says why the program ends, to standard error.
 pub fn complain(error: &anyhow::Error) {
-    let _ = writeln!(io::stderr(), "error: {}", one_line(error.as_ref()));
-}
-
-/// An error with its causes, on one line. Some libraries' errors write several lines, and some
-/// repeat their cause, which is then left out.
-pub fn one_line<'a>(error: &'a (dyn Error + 'static)) -> String {
-    let chain = iter::successors(Some(error), |&error: &&'a (dyn Error + 'static)| error.source());
-    chain.fold(String::new(), |line, error| {
-        let text = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-        match line {
-            line if line.contains(&text) => line,
-            line if line.is_empty() => text,
-            line => format!("{line}: {text}"),
-        }
-    })
+    let _ = writeln!(io::stderr(), "error: {}", chain(error.as_ref()));
 }
 
 /// Shows how far a long check has come, where somebody is looking.
@@ -54,13 +40,6 @@ pub fn thousands(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_error_is_one_line_and_says_nothing_twice() {
-        let cause = io::Error::other("no\nroute");
-        let repeating = anyhow::Error::new(cause).context("away: no route").context("cannot start");
-        assert_eq!(one_line(repeating.as_ref()), "cannot start: away: no route");
-    }
 
     #[test]
     fn a_count_has_a_comma_before_every_third_digit() {

@@ -3,6 +3,8 @@
 //!
 //! Nothing here knows HTTP, AMQP, SQL or Redis; a test reads the dependency graph to keep it so.
 
+use std::{error::Error, iter};
+
 pub mod clock;
 pub mod config;
 pub mod domain;
@@ -13,11 +15,33 @@ pub mod telemetry;
 pub mod trace;
 
 /// The cause of a failure, kept for the log and for [`std::error::Error::source`].
-pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+pub type Cause = Box<dyn Error + Send + Sync>;
 
-/// An error and its causes, in a line for the log.
+/// An error with its causes, on one line. Some libraries' errors write several lines, and some
+/// repeat their cause, which is then left out.
 #[must_use]
-pub fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(error.source(), |error| error.source())
-        .fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
+pub fn chain<'a>(error: &'a (dyn Error + 'static)) -> String {
+    let causes = iter::successors(Some(error), |&error: &&'a (dyn Error + 'static)| error.source());
+    causes.fold(String::new(), |line, error| {
+        let text = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        match line {
+            line if line.contains(&text) => line,
+            line if line.is_empty() => text,
+            line => format!("{line}: {text}"),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::store::StoreError;
+
+    #[test]
+    fn an_error_is_one_line_and_says_nothing_twice() {
+        let error = StoreError::Unavailable("no\nroute".into());
+        assert_eq!(chain(&error), "the store is unavailable: no route");
+        let repeating = StoreError::Unavailable(Box::new(error));
+        assert_eq!(chain(&repeating), "the store is unavailable: no route");
+    }
 }

@@ -4,6 +4,10 @@ use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 
+/// What is logged unless `RUST_LOG` says otherwise. lapin reports as errors what is its caller's to
+/// judge, such as a broker that is away: whoever loses a connection of ours logs that once.
+const DEFAULT_FILTER: &str = "info,lapin=off";
+
 /// How a log line is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -26,7 +30,8 @@ impl LogFormat {
 ///
 /// Calling it twice in a process keeps the first subscriber.
 pub fn start(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let started = match format {
         LogFormat::Json => lines.json().flatten_event(true).with_ansi(false).try_init(),

@@ -3,34 +3,45 @@
 
 use std::{
     error::Error,
-    fmt,
     sync::atomic::{AtomicBool, Ordering},
 };
+
+use common::chain;
 
 /// Whether something works, as far as its last use tells.
 pub struct Condition {
     what: &'static str,
     fails: AtomicBool,
+    has_worked: AtomicBool,
 }
 
 impl Condition {
     /// It works until the first failure.
     pub const fn new(what: &'static str) -> Self {
-        Self { what, fails: AtomicBool::new(false) }
+        Self { what, fails: AtomicBool::new(false), has_worked: AtomicBool::new(false) }
     }
 
     /// Notes a success.
     pub fn works(&self) {
         // Loading first keeps the cache line shared while all is well.
+        if !self.has_worked.load(Ordering::Relaxed) {
+            self.has_worked.store(true, Ordering::Relaxed);
+        }
         if self.fails.load(Ordering::Relaxed) && self.fails.swap(false, Ordering::Relaxed) {
-            tracing::info!(what = self.what, "works again");
+            tracing::info!(what = self.what, "works");
         }
     }
 
     /// Notes a failure.
     pub fn fails(&self, cause: &(dyn Error + 'static)) {
-        if !self.fails.swap(true, Ordering::Relaxed) {
-            tracing::warn!(what = self.what, cause = %Chain(cause), "fails");
+        if self.fails.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if self.has_worked.load(Ordering::Relaxed) {
+            tracing::warn!(what = self.what, cause = chain(cause), "fails");
+        } else {
+            // At a start the parts come up in any order.
+            tracing::info!(what = self.what, cause = chain(cause), "does not work yet");
         }
     }
 
@@ -44,35 +55,7 @@ impl Condition {
     }
 }
 
-/// An error with what lies under it.
-struct Chain<'a>(&'a (dyn Error + 'static));
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut next = self.0.source();
-        while let Some(cause) = next {
-            write!(f, ": {cause}")?;
-            next = cause.source();
-        }
-        Ok(())
-    }
-}
-
 /// Something did not answer within its deadline.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer in time")]
 pub struct NoAnswer;
-
-#[cfg(test)]
-mod tests {
-    use common::ports::store::StoreError;
-
-    use super::*;
-
-    #[test]
-    fn a_cause_is_told_with_what_lies_under_it() {
-        let error = StoreError::Unavailable("connection refused".into());
-        assert_eq!(Chain(&error).to_string(), "the store is unavailable: connection refused");
-    }
-}

@@ -37,13 +37,22 @@ pub struct Report {
 impl Report {
     /// Adds a finding about `subject`, or that it could not be looked at.
     pub fn add<E: Into<anyhow::Error>>(&mut self, subject: &str, finding: Result<Finding, E>) {
+        let finding = self.note(subject, finding);
+        terminal::progress("");
+        terminal::say(finding);
+    }
+
+    fn note<E: Into<anyhow::Error>>(
+        &mut self,
+        subject: &str,
+        finding: Result<Finding, E>,
+    ) -> Finding {
         let finding = finding.unwrap_or_else(|error| {
-            let cause = terminal::one_line(error.into().as_ref());
+            let cause = common::chain(error.into().as_ref());
             Finding::Fails(format!("{subject}: could not be checked: {cause}"))
         });
         self.has_failed |= matches!(finding, Finding::Fails(_));
-        terminal::progress("");
-        terminal::say(finding);
+        finding
     }
 
     /// Whether no check failed and all could be made.
@@ -69,10 +78,11 @@ mod tests {
     #[test]
     fn one_failure_or_one_part_out_of_reach_fails_the_whole() {
         let mut report = Report::default();
-        report.add("a", Ok::<_, anyhow::Error>(Finding::Holds("well".into())));
-        report.add("b", Ok::<_, anyhow::Error>(Finding::Tells("7".into())));
+        report.note("a", Ok::<_, anyhow::Error>(Finding::Holds("well".into())));
+        report.note("b", Ok::<_, anyhow::Error>(Finding::Tells("7".into())));
         assert!(report.all_hold());
-        report.add("c", Err(anyhow::anyhow!("away")));
+        let away = report.note("c", Err(anyhow::anyhow!("away")));
+        assert_eq!(away.to_string(), "FAILED c: could not be checked: away");
         assert!(!report.all_hold());
     }
 

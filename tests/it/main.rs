@@ -4,10 +4,15 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::missing_panics_doc,
-    reason = "a test fails by panicking, and so does the bed that it stands on"
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and so does the bed that it stands on; a long run prints its figures"
 )]
 
+mod api;
 mod bed;
 mod bed_tests;
+mod cli;
 mod conformance;
 mod flow;
+mod golden;
+mod tidy;

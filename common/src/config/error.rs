@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::setting::Setting;
+
 /// Settings the program cannot start with. Its text is one line, names the setting as it was
 /// given, and holds no secret.
 #[derive(Debug, Error)]
@@ -77,4 +79,16 @@ pub enum ConfigError {
         /// The role's subcommand.
         role: &'static str,
     },
+}
+
+impl ConfigError {
+    /// A value that fits its setting's shape and that the part it is for cannot work with.
+    #[must_use]
+    pub fn unusable(setting: &Setting) -> Self {
+        Self::Refused {
+            place: format!("{} ({})", setting.name, setting.environment),
+            value: "of the right shape but cannot be used".to_owned(),
+            accepted: setting.documentation().accepted,
+        }
+    }
 }

@@ -141,7 +141,7 @@ fn entries(wanted: usize) -> Vec<Entry> {
         .map(|file| file.unwrap().path())
         .filter(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            name.starts_with("changelog") && name.ends_with(".gz")
+            name.starts_with("changelog") && path.extension().is_some_and(|it| it == "gz")
         })
         .collect();
     files.sort();

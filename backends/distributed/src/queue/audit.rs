@@ -35,6 +35,8 @@ impl SharedConnection {
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
         let declared = channel.queue_declare(queue.into(), options, FieldTable::default());
         let queue = timeout(CALL_DEADLINE, declared).await??;
+        // Left to its drop, it would close while the connection does, and lapin log an error.
+        timeout(CALL_DEADLINE, channel.close(200, "looked".into())).await??;
         Ok(Depth {
             messages: queue.message_count().into(),
             consumers: queue.consumer_count().into(),

@@ -50,6 +50,8 @@ impl Store {
                 ("lock_timeout", "2s"),
                 // An answer is a promise: the server's own setting may be weaker.
                 ("synchronous_commit", "on"),
+                // Every start but the first would log that the migrations' table exists.
+                ("client_min_messages", "warning"),
             ]);
         let pool = PgPoolOptions::new()
             .max_connections(connections_max)

@@ -1,0 +1,186 @@
+//! What only a socket can say: requests that are no HTTP, or that a proxy might read otherwise.
+
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::{Api, on_both_systems};
+use crate::bed::form::Form;
+
+on_both_systems! {
+    a_request_that_does_not_come_to_its_end_is_cut_off,
+    a_length_beside_chunks_smuggles_nothing,
+    what_is_no_http_is_refused_and_the_connection_closed,
+    a_chunked_body_may_be_as_large_as_any_other_and_no_larger,
+    who_asks_first_is_not_told_to_send_what_is_too_large,
+    http_1_0_is_served_and_closed,
+    a_head_has_its_bounds,
+    bytes_that_are_no_text_in_headers_harm_nothing,
+}
+
+/// Longer than the ten seconds that a head or a body may take.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+const POST: &str =
+    "POST /api/support/ticket HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+
+/// Sends bytes and gives back all that comes until the other side closes, which it may do before
+/// it has read everything.
+async fn exchange(api: &Api, bytes: &[u8]) -> String {
+    let exchange = async {
+        let mut stream = TcpStream::connect(api.system.edge(0).address()).await.unwrap();
+        let _ = stream.write_all(bytes).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    tokio::time::timeout(DEADLINE, exchange).await.expect("the connection is closed in time")
+}
+
+fn form() -> String {
+    serde_json::to_string(&Form::valid()).unwrap()
+}
+
+/// How a response begins.
+fn status(answer: &str) -> &str {
+    answer.lines().next().unwrap_or_default()
+}
+
+fn responses(answer: &str) -> usize {
+    answer.matches("HTTP/1.").count()
+}
+
+async fn a_request_that_does_not_come_to_its_end_is_cut_off(api: Api) {
+    let begun_at = Instant::now();
+    let half_body = format!("{POST}content-length: 500\r\n\r\n{{\"name\":");
+    let (head, body, silence) = tokio::join!(
+        exchange(&api, b"POST /api/support/ticket HTTP/1.1\r\nho"),
+        exchange(&api, half_body.as_bytes()),
+        exchange(&api, b""),
+    );
+    assert_eq!((&*head, &*silence), ("", ""), "nothing was asked");
+    assert_eq!(status(&body), "HTTP/1.1 408 Request Timeout", "{body}");
+    assert!(body.contains("\"code\":\"body_timeout\""), "{body}");
+    assert!(begun_at.elapsed() < Duration::from_secs(12), "{:?}", begun_at.elapsed());
+}
+
+async fn a_length_beside_chunks_smuggles_nothing(api: Api) {
+    let form = form();
+    let hidden = "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n";
+    let chunks = format!("{:x}\r\n{form}\r\n0\r\n\r\n{hidden}", form.len());
+    for framing in [
+        "content-length: 5\r\ntransfer-encoding: chunked",
+        "transfer-encoding: chunked\r\ncontent-length: 5",
+        "transfer-encoding: chunked",
+    ] {
+        let answer = exchange(&api, format!("{POST}{framing}\r\n\r\n{chunks}").as_bytes()).await;
+        assert_eq!(responses(&answer), 1, "{framing}: {answer}");
+        assert!(answer.contains("connection: close"), "{framing}: {answer}");
+    }
+    for framing in [
+        "content-length: 5\r\ncontent-length: 6",
+        "content-length: -1",
+        "content-length: +5",
+        "content-length: 0x10",
+        "content-length: 99999999999999999999999",
+        "transfer-encoding: identity, chunked, identity",
+        "transfer-encoding: chunked, gzip",
+    ] {
+        let answer = exchange(&api, format!("{POST}{framing}\r\n\r\n{chunks}").as_bytes()).await;
+        assert_eq!(status(&answer), "HTTP/1.1 400 Bad Request", "{framing}");
+        assert_eq!(responses(&answer), 1, "{framing}: {answer}");
+    }
+}
+
+async fn what_is_no_http_is_refused_and_the_connection_closed(api: Api) {
+    for bytes in [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".as_slice(),
+        b"GET /livez HTTP/1.1\r\nhost: x\r\nbroken\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nhost: x\r\nx : y\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nhost: x\r\nx: a\0b\r\n\r\n",
+        b"GET /li vez HTTP/1.1\r\nhost: x\r\n\r\n",
+        b"GET /livez HTTP/9.9\r\nhost: x\r\n\r\n",
+        b"\0\0\0\0\r\n\r\n",
+    ] {
+        let answer = exchange(&api, bytes).await;
+        assert_eq!(status(&answer), "HTTP/1.1 400 Bad Request", "{}", bytes.escape_ascii());
+    }
+    let broken_chunks = format!("{POST}transfer-encoding: chunked\r\n\r\nxyz\r\n{{}}\r\n0\r\n\r\n");
+    let answer = exchange(&api, broken_chunks.as_bytes()).await;
+    assert_eq!(status(&answer), "HTTP/1.1 400 Bad Request");
+    assert!(answer.contains("\"code\":\"incomplete_body\""), "{answer}");
+}
+
+async fn a_chunked_body_may_be_as_large_as_any_other_and_no_larger(api: Api) {
+    for (bytes, expected) in [
+        (65_536, "HTTP/1.1 201 Created"),
+        (65_537, "HTTP/1.1 413 Payload Too Large"),
+        (1_000_000, "HTTP/1.1 413 Payload Too Large"),
+    ] {
+        let form = form();
+        let body = format!("{}{form}", " ".repeat(bytes - form.len()));
+        let mut chunks = String::new();
+        for chunk in body.as_bytes().chunks(1_000) {
+            let text = str::from_utf8(chunk).unwrap();
+            write!(chunks, "{:x}\r\n{text}\r\n", text.len()).unwrap();
+        }
+        let request = format!("{POST}transfer-encoding: chunked\r\n\r\n{chunks}0\r\n\r\n");
+        assert_eq!(status(&exchange(&api, request.as_bytes()).await), expected, "{bytes} bytes");
+    }
+}
+
+async fn who_asks_first_is_not_told_to_send_what_is_too_large(api: Api) {
+    let asked = format!("{POST}content-length: 65537\r\nexpect: 100-continue\r\n\r\n");
+    let answer = exchange(&api, asked.as_bytes()).await;
+    assert_eq!(status(&answer), "HTTP/1.1 413 Payload Too Large");
+    assert_eq!(responses(&answer), 1, "{answer}");
+    let form = form();
+    let asked = format!(
+        "{POST}content-length: {}\r\nexpect: 100-continue\r\nconnection: close\r\n\r\n{form}",
+        form.len()
+    );
+    let answer = exchange(&api, asked.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created"), "{answer}");
+}
+
+async fn http_1_0_is_served_and_closed(api: Api) {
+    let answer = exchange(&api, b"GET /livez HTTP/1.0\r\n\r\n").await;
+    assert_eq!(status(&answer), "HTTP/1.0 200 OK");
+    assert!(answer.ends_with("{\"status\":\"ok\"}"), "{answer}");
+    let form = form();
+    let post = POST.replace("HTTP/1.1", "HTTP/1.0");
+    let request = format!("{post}content-length: {}\r\n\r\n{form}", form.len());
+    assert_eq!(status(&exchange(&api, request.as_bytes()).await), "HTTP/1.0 201 Created");
+}
+
+async fn a_head_has_its_bounds(api: Api) {
+    let long_path = format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "x".repeat(100_000));
+    let long_header = format!("GET /livez HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(100_000));
+    let many_headers = format!("GET /livez HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(1_000));
+    for request in [long_path, long_header, many_headers] {
+        let answer = exchange(&api, request.as_bytes()).await;
+        let refused = ["HTTP/1.1 414 URI Too Long", "HTTP/1.1 431 Request Header Fields Too Large"];
+        assert!(refused.contains(&status(&answer)), "{request:.30}: {answer}");
+    }
+}
+
+async fn bytes_that_are_no_text_in_headers_harm_nothing(api: Api) {
+    let form = form();
+    let agent = "x".repeat(8_000);
+    for header in [
+        b"user-agent: \xff\xfe \xc3\xa4".as_slice(),
+        format!("user-agent: {agent}").as_bytes(),
+        b"x-request-id: \xff",
+        b"traceparent: \xff",
+        b"prefer: \xff",
+        b"x-forwarded-for: 1.2.3.4, \xff",
+        b"forwarded: for=\"[::1]:80\";proto=\xff",
+    ] {
+        let head = format!("{POST}content-length: {}\r\nconnection: close\r\n", form.len());
+        let request = [head.as_bytes(), header, b"\r\n\r\n", self::form().as_bytes()].concat();
+        let answer = exchange(&api, &request).await;
+        assert_eq!(status(&answer), "HTTP/1.1 201 Created", "{}", header.escape_ascii());
+    }
+}

@@ -1,0 +1,111 @@
+//! `--help` is complete, for every command.
+
+use common::config::{Documentation, Setting};
+
+use super::invoke;
+use crate::bed::folder::Folder;
+
+const COMMANDS: [&str; 6] = ["serve", "ingest", "worker", "migrate", "config", "verify"];
+
+async fn help(arguments: &[&str]) -> String {
+    let folder = Folder::new("help");
+    let output = invoke(folder.path(), &[], arguments).await;
+    assert_eq!((output.status.code(), &*output.stderr), (Some(0), ""), "{arguments:?}");
+    output.stdout
+}
+
+/// The text with every run of white space as one blank: lines are wrapped to the terminal.
+fn flowing(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn the_programs_help_names_every_command_and_every_setting() {
+    let text = help(&["--help"]).await;
+    for command in COMMANDS {
+        assert!(text.lines().any(|line| line.trim_start().starts_with(command)), "{command}");
+    }
+    for setting in Setting::ALL {
+        assert_documented(setting, &text);
+    }
+    assert!(text.contains("Examples:\n  supportline "), "{text}");
+}
+
+#[tokio::test]
+async fn every_commands_help_documents_each_of_its_flags_and_shows_an_example() {
+    for command in COMMANDS {
+        let text = help(&[command, "--help"]).await;
+        let example = format!("  supportline {command}");
+        assert!(text.contains("Examples"), "{command}: {text}");
+        assert!(text.lines().any(|line| line.contains(example.trim())), "{command}: {text}");
+        let flags: Vec<_> = flags(&text);
+        assert!(flags.len() >= 3, "{command}: {flags:?}");
+        for flag in flags.iter().filter(|flag| **flag != "help") {
+            let setting = Setting::ALL.iter().find(|setting| setting.name == *flag);
+            assert_documented(setting.unwrap_or_else(|| panic!("--{flag} is no setting")), &text);
+        }
+    }
+    assert_eq!(flags(&help(&["serve", "--help"]).await).len(), Setting::ALL.len() + 1);
+}
+
+/// Whatever the help shows can be typed. `config` takes every flag and does nothing with it.
+#[tokio::test]
+async fn every_flag_shown_is_taken() {
+    let folder = Folder::new("help");
+    std::fs::write(folder.join("empty.toml"), "").unwrap();
+    for flag in flags(&help(&["config", "--help"]).await) {
+        let value = match &*flag {
+            "help" => continue,
+            "config" => "empty.toml",
+            "log-format" => "json",
+            "listen" => "127.0.0.1:0",
+            "no-migrate" => "true",
+            "data-dir" => "elsewhere",
+            "number-key" => "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
+            "admin-token" => "-sixteen-characters-",
+            "database-url" => "postgres://localhost/x",
+            "amqp-url" => "amqp://localhost",
+            "redis-url" => "redis://localhost",
+            "worker-lanes" | "batch-max" => "7",
+            _ => "1s",
+        };
+        let given = format!("--{flag}={value}");
+        let output = invoke(folder.path(), &[], &["config", &given]).await;
+        let row = output.stdout.lines().find(|line| line.starts_with(&format!("{flag} ")));
+        let row = row.unwrap_or_else(|| panic!("{flag}: {output:?}"));
+        assert!(row.ends_with(&format!("flag --{flag}")), "{row}");
+    }
+}
+
+#[tokio::test]
+async fn the_version_is_the_packages() {
+    let expected = format!("supportline {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(help(&["--version"]).await, expected);
+}
+
+/// The flags that a help text lists, without their hyphens.
+fn flags(text: &str) -> Vec<String> {
+    let flag = |line: &str| {
+        let (before, rest) = line.trim_start().split_once("--")?;
+        let is_listed = before.is_empty() || before == "-h, " || before == "-V, ";
+        let name = rest.split([' ', '[', '<', '=']).next().unwrap_or_default();
+        (is_listed && name != "version").then(|| name.to_owned())
+    };
+    text.lines().filter(|line| line.starts_with("  ")).filter_map(flag).collect()
+}
+
+/// The flag stands there with its meaning, what it accepts, its variable and its default.
+fn assert_documented(setting: &Setting, text: &str) {
+    let text = flowing(text);
+    let Documentation { meaning, accepted, default } = setting.documentation();
+    let default = if default.is_empty() { "none" } else { default };
+    for part in [
+        format!("--{}", setting.name),
+        flowing(&meaning),
+        format!("Accepted: {}", flowing(&accepted)),
+        format!("[environment: {}]", setting.environment),
+        format!("[default: {default}]"),
+    ] {
+        assert!(text.contains(&part), "{part:?} is not in: {text}");
+    }
+}

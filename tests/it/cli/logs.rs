@@ -1,0 +1,134 @@
+//! What is not in the logs, however much they tell: what people sent, and what opens doors.
+
+use std::time::Duration;
+
+use super::running::Running;
+use super::{Settings, settings};
+use crate::bed::folder::Folder;
+use crate::bed::form::Form;
+use crate::bed::process::Signal;
+use crate::bed::servers::{Backing, Servers};
+use crate::bed::system::TICKETS;
+use crate::bed::wait::until;
+
+const NUMBER_KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+const TOKEN: &str = "token-planted-4a1f9c27e0";
+
+/// What is planted where personal data goes. Each appears nowhere else.
+const PLANTED: [(&str, &str); 6] = [
+    ("name", "Planted Name 7f3a"),
+    ("email", "planted-7f3b@example.org"),
+    ("message", "planted message 7f3c"),
+    ("userId", "planted-user-7f3d"),
+    ("userAgent", "planted agent 7f3e"),
+    ("url", "https://planted-7f3f.example.org/"),
+];
+
+fn planted() -> Form {
+    PLANTED.iter().fold(Form::valid(), |form, (field, value)| form.with(field, *value))
+}
+
+/// Does all that a visitor can do wrong or right, and returns the ids, which are secrets too.
+async fn visit(edge: &Running) -> Vec<String> {
+    let client = edge.client();
+    let mut ids = Vec::new();
+    for prefer in ["wait=2", "respond-async"] {
+        let answer = client.post(TICKETS).header("prefer", prefer).json(&planted()).send().await;
+        ids.push(answer.json()["data"]["id"].as_str().unwrap().to_owned());
+    }
+    for id in &ids {
+        client.get(&format!("{TICKETS}/{id}")).send().await;
+        client.get(&format!("{TICKETS}/{id}x")).send().await;
+    }
+    for field in ["name", "email", "message", "userId", "userAgent", "url", "subject", "timestamp"]
+    {
+        let broken = planted().with(field, format!("{}\0", "planted ".repeat(3_000)));
+        assert_eq!(client.post(TICKETS).json(&broken).send().await.status, 422, "{field}");
+    }
+    client
+        .post(TICKETS)
+        .header("content-type", "application/json")
+        .body("{planted 7f31")
+        .send()
+        .await;
+    client.get(&format!("{TICKETS}?email=planted-7f3b@example.org")).send().await;
+    client.get("/api/support/stats").bearer(TOKEN).send().await;
+    client.get("/api/support/stats").bearer("wrong-planted-7f32").send().await;
+    client.get("/api/support/stats?token=planted-7f33").send().await;
+    ids
+}
+
+fn assert_tells_nothing(log: &str, secrets: &[&str]) {
+    assert!(log.lines().count() > 10, "it logs at all: {log}");
+    let words = ["planted", "Planted", TOKEN, NUMBER_KEY];
+    for word in words.iter().chain(secrets) {
+        let told: Vec<_> = log.lines().filter(|line| line.contains(word)).collect();
+        assert!(told.is_empty(), "{word} in the log: {told:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_embedded_installation_logs_nothing_that_people_sent() {
+    let folder = Folder::new("logs");
+    let told = settings(&[
+        ("SUPPORT_ADMIN_TOKEN", TOKEN),
+        ("SUPPORT_NUMBER_KEY", NUMBER_KEY),
+        ("RUST_LOG", "debug"),
+    ]);
+    let serve = Running::start("serve", folder.path(), &told).await;
+    let ids = visit(&serve).await;
+    serve.kill();
+    serve.start_again().await;
+    visit(&serve).await;
+    assert!(serve.stop(Signal::Term).await.0.success());
+    let secrets: Vec<_> = ids.iter().map(String::as_str).collect();
+    assert_tells_nothing(&serve.log(), &secrets);
+}
+
+#[tokio::test]
+async fn a_distributed_installation_logs_nothing_that_people_sent() {
+    let folder = Folder::new("logs");
+    let backing = Servers::shared().await.backing().await;
+    let told = servers(&backing);
+    let edge = Running::start("ingest", folder.path(), &told).await;
+    let worker = Running::start("worker", folder.path(), &told).await;
+    let ids = visit(&edge).await;
+    worker.kill();
+    // The worker is away, so this one is delivered to the next.
+    let answer = edge.client().post(TICKETS).json(&planted()).send().await;
+    assert!([201, 202].contains(&answer.status.as_u16()));
+    worker.start_again().await;
+    let path = answer.header("location").unwrap().to_owned();
+    until(Duration::from_secs(30), "the next worker has stored it", async || {
+        edge.client().get(&path).send().await.json()["data"]["status"] == "open"
+    })
+    .await;
+    for process in [&edge, &worker] {
+        assert!(process.stop(Signal::Term).await.0.success());
+        let mut secrets = passwords(&backing);
+        secrets.extend(ids.iter().cloned());
+        let secrets: Vec<_> = secrets.iter().map(String::as_str).collect();
+        assert_tells_nothing(&process.log(), &secrets);
+    }
+}
+
+fn servers(backing: &Backing) -> Settings {
+    settings(&[
+        ("DATABASE_URL", &backing.database_url),
+        ("AMQP_URL", &backing.amqp_url),
+        ("REDIS_URL", &backing.redis_url),
+        ("SUPPORT_NUMBER_KEY", NUMBER_KEY),
+        ("SUPPORT_ADMIN_TOKEN", TOKEN),
+        ("RUST_LOG", "debug"),
+    ])
+}
+
+/// The passwords in the URLs, as `:password@`.
+fn passwords(backing: &Backing) -> Vec<String> {
+    let urls = [&backing.database_url, &backing.amqp_url, &backing.redis_url];
+    let password = |url: &&String| {
+        let (user, _) = url.split_once("://")?.1.split_once('@')?;
+        Some(format!(":{}@", user.split_once(':')?.1))
+    };
+    urls.iter().filter_map(password).collect()
+}

@@ -1,0 +1,104 @@
+//! Documents that lead where they say, and tell of every setting that there is and no other.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use common::config::Setting;
+
+use super::{File, assert_none, files, has_extension, root};
+
+/// Where operators look for a setting.
+const OPERATORS_DOCUMENTS: [&str; 2] = ["README.md", "docs/operations.md"];
+
+/// The variables that are ours without our prefix.
+const URLS: [&str; 3] = ["DATABASE_URL", "AMQP_URL", "REDIS_URL"];
+
+#[test]
+fn links_lead_to_files_that_are_there() {
+    let mut violations = Vec::new();
+    for file in files().iter().filter(|file| file.is_markdown()) {
+        for (line, number) in without_code_blocks(&file.text) {
+            for target in targets(line).filter(|target| !is_there(file, target)) {
+                violations.push(format!("{}:{number}: {target}", file.path));
+            }
+        }
+    }
+    assert_none(&violations);
+}
+
+/// The lines outside fenced blocks, counted from 1.
+fn without_code_blocks(text: &str) -> impl Iterator<Item = (&str, usize)> {
+    let mut is_code = false;
+    text.lines().zip(1..).filter(move |(line, _)| {
+        let is_fence = line.trim_start().starts_with("```");
+        is_code ^= is_fence;
+        !is_code && !is_fence
+    })
+}
+
+/// What the line links to: `[text](target)` and `[label]: target`.
+fn targets(line: &str) -> impl Iterator<Item = &str> {
+    let inline = line.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next());
+    let reference = line.starts_with('[').then(|| line.split_once("]: ")).flatten();
+    inline.chain(reference.and_then(|(_, rest)| rest.split(' ').next()))
+}
+
+fn is_there(file: &File, target: &str) -> bool {
+    let is_elsewhere = target.contains("://") || target.starts_with("mailto:");
+    let path = target.split('#').next().unwrap_or_default();
+    let folder = Path::new(&file.path).parent().unwrap_or(Path::new(""));
+    is_elsewhere || path.is_empty() || root().join(folder).join(path).exists()
+}
+
+#[test]
+fn no_document_names_a_variable_that_nothing_reads() {
+    let known: BTreeSet<_> = Setting::ALL.iter().map(|setting| setting.environment).collect();
+    let mut violations = Vec::new();
+    for file in files().iter().filter(|file| is_ours_to_read(&file.path)) {
+        for (line, number) in file.text.lines().zip(1..) {
+            let unknown = variables(line).filter(|name| !known.contains(name));
+            violations.extend(unknown.map(|name| format!("{}:{number}: {name}", file.path)));
+        }
+    }
+    assert_none(&violations);
+}
+
+/// Documents, and what deploys or runs the program. Not the sources, whose tests misspell names.
+fn is_ours_to_read(path: &str) -> bool {
+    !has_extension(path, "rs")
+        && (path == "README.md" || path.starts_with("docs/") || path.starts_with("deploy/"))
+}
+
+/// The words of a line that are variables of ours by their shape. `SUPPORT_` alone is the prefix.
+fn variables(line: &str) -> impl Iterator<Item = &str> {
+    let words = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| {
+        URLS.contains(word) || word.strip_prefix("SUPPORT_").is_some_and(|name| !name.is_empty())
+    })
+}
+
+#[test]
+fn every_setting_is_in_an_operators_document() {
+    let files = files();
+    let documents: String = files
+        .iter()
+        .filter(|file| OPERATORS_DOCUMENTS.contains(&&*file.path))
+        .map(|file| file.text.as_str())
+        .collect();
+    let missing = Setting::ALL
+        .iter()
+        .filter(|setting| !variables(&documents).any(|name| name == setting.environment))
+        .map(|setting| format!("{} is in none of {OPERATORS_DOCUMENTS:?}", setting.environment));
+    assert_none(&missing.collect::<Vec<_>>());
+}
+
+#[test]
+fn the_reading_of_lines_is_right() {
+    let line = "[a](b.md#c), ![d](e.png) and [f](https://g.h/i).";
+    assert_eq!(targets(line).collect::<Vec<_>>(), ["b.md#c", "e.png", "https://g.h/i"]);
+    assert_eq!(targets("[a]: b.md").collect::<Vec<_>>(), ["b.md"]);
+    let line = "`SUPPORT_LISTEN=1` or AMQP_URL, SUPPORT_… and MY_SUPPORT_X";
+    assert_eq!(variables(line).collect::<Vec<_>>(), ["SUPPORT_LISTEN", "AMQP_URL"]);
+    let text = "a\n```\nb\n```\nc";
+    assert_eq!(without_code_blocks(text).collect::<Vec<_>>(), [("a", 1), ("c", 5)]);
+}
