@@ -69,6 +69,12 @@ pub struct Backing {
 }
 
 impl Backing {
+    /// Sets a policy on the installation's queue `queue`, such as `{"max-length": 5}`.
+    pub async fn set_policy(&self, queue: &str, policy: &str) {
+        let pattern = format!("^{queue}$");
+        self.control.run(&["set_policy", "-p", &self.vhost, queue, &pattern, policy]).await;
+    }
+
     /// The queues of the installation with the number of messages in each.
     pub async fn queues(&self) -> Vec<(String, u64)> {
         self.control.queues(&self.vhost).await

@@ -57,7 +57,7 @@ pub async fn submit_all(
                         return;
                     }
                     let answer = submit(&client, number, &form(number)).await;
-                    let is_refused = answer.status == Some(503);
+                    let is_refused = !answer.is_accepted();
                     told.lock().unwrap().push(answer);
                     if is_refused {
                         // Even an impatient client does not spin.
