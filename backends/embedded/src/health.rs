@@ -17,17 +17,13 @@ impl Health {
         Self { queue, store }
     }
 
-    /// `queued` counts envelopes, as on a broker; the bound is on the submissions in them.
+    /// Counts envelopes, as a broker does.
     fn queue(&self) -> Result<Figures, Unhealthy> {
         let load = self.queue.load();
         if !self.queue.has_room() {
             return Err(Unhealthy("the queue is full or closed".into()));
         }
-        Ok(vec![
-            ("queued", load.envelopes),
-            ("submissions", load.submissions),
-            ("submissionsMax", load.submissions_max),
-        ])
+        Ok(vec![("queued", load.envelopes)])
     }
 
     fn workers(&self) -> Result<Figures, Unhealthy> {
@@ -35,7 +31,7 @@ impl Health {
         if load.lanes == 0 {
             return Err(Unhealthy("no consumer is open".into()));
         }
-        Ok(vec![("count", load.lanes), ("queued", load.envelopes)])
+        Ok(vec![("consumers", load.lanes)])
     }
 }
 

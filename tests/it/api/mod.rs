@@ -59,14 +59,13 @@ const STATISTICS: &str = "/api/support/stats";
 struct Api {
     system: &'static TestSystem,
     client: Client,
-    is_embedded: bool,
 }
 
 impl Api {
     /// One process, on `SQLite`.
     async fn embedded() -> Self {
         static SYSTEM: OnceCell<TestSystem> = OnceCell::const_new();
-        Self::of(SYSTEM.get_or_init(|| TestSystem::embedded().start()).await, true)
+        Self::of(SYSTEM.get_or_init(|| TestSystem::embedded().start()).await)
     }
 
     /// An edge and a worker, on three servers.
@@ -74,11 +73,11 @@ impl Api {
         static SYSTEM: OnceCell<TestSystem> = OnceCell::const_new();
         let start =
             async || TestSystem::distributed(Servers::shared().await.backing().await).start().await;
-        Self::of(SYSTEM.get_or_init(start).await, false)
+        Self::of(SYSTEM.get_or_init(start).await)
     }
 
-    fn of(system: &'static TestSystem, is_embedded: bool) -> Self {
-        Self { system, client: Client::new(system.edge(0).address()), is_embedded }
+    fn of(system: &'static TestSystem) -> Self {
+        Self { system, client: Client::new(system.edge(0).address()) }
     }
 
     /// Asks for a path.

@@ -154,6 +154,10 @@ async fn a_deleted_queue_is_there_again_and_nothing_accepted_is_lost() {
     let accepted = system.submit(&Form::valid()).await;
     assert!(matches!(accepted.status.as_u16(), 201 | 202), "{}", accepted.text());
     system.settled(2).await;
+    until(DEADLINE, "the queue is there again", async || {
+        backing.queues().await.iter().any(|(name, _)| name == "support.intake")
+    })
+    .await;
     until(DEADLINE, "a ticket is made at once again", async || {
         system.submit(&Form::valid()).await.status == 201
     })

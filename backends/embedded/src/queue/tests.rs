@@ -117,7 +117,7 @@ async fn a_publish_ends_when_its_envelope_is_settled() {
     lane.settle(vec![done(&deliveries[0], &[1, 2])]).await.unwrap();
     publishing.await.unwrap().unwrap();
     assert_eq!(bed.receipts.recv().await.unwrap().len(), 2);
-    assert_eq!(bed.queue.load().submissions, 0);
+    assert_eq!(bed.queue.submissions(), 0);
     let again = lane.settle(vec![done(&deliveries[0], &[1, 2])]).await;
     assert!(again.is_err(), "settled twice");
 }
@@ -267,14 +267,14 @@ async fn an_envelope_nobody_took_in_time_is_withdrawn_and_one_somebody_took_is_u
     let wait = Duration::from_millis(20);
     let untaken = bed.publish_waiting([1], wait).await.await.unwrap();
     assert!(matches!(untaken, Err(PublishError::Unavailable(_))), "{untaken:?}");
-    assert_eq!((bed.queue.load().envelopes, bed.queue.load().submissions), (0, 0));
+    assert_eq!((bed.queue.load().envelopes, bed.queue.submissions()), (0, 0));
     let mut lane = bed.lane().await;
     let publishing = bed.publish_waiting([2], wait).await;
     let batch = lane.receive(1).await.unwrap();
     let taken = publishing.await.unwrap();
     assert!(matches!(taken, Err(PublishError::Unconfirmed)), "{taken:?}");
     lane.settle(vec![done(&batch[0], &[2])]).await.unwrap();
-    assert_eq!(bed.queue.load().submissions, 0);
+    assert_eq!(bed.queue.submissions(), 0);
 }
 
 #[tokio::test]
@@ -293,5 +293,5 @@ async fn a_closed_queue_takes_nothing_and_says_what_it_knows() {
     assert!(matches!(taken, Err(PublishError::Unconfirmed)), "{taken:?}");
     let refused = bed.publisher(DEADLINE).publish(vec![submission(3)]).await;
     assert!(matches!(refused, Err(PublishError::Unavailable(_))), "{refused:?}");
-    assert_eq!(bed.queue.load().submissions, 0);
+    assert_eq!(bed.queue.submissions(), 0);
 }
