@@ -1,10 +1,13 @@
 //! `supportline ingest`: the public edge of a distributed installation.
 
-use std::{process::ExitCode, sync::Arc};
+use std::process::ExitCode;
 
 use common::config::Config;
 
-use crate::{compose::Installation, lifecycle::Lifecycle, listener, prepare::Preparation};
+use crate::{
+    compose::Installation, lifecycle::Lifecycle, listener, prepare::Preparation,
+    roles::start_ingest,
+};
 
 /// Runs until it is told to stop.
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
@@ -21,11 +24,6 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         Ok(())
     });
 
-    let ports = installation.backend.edge().await;
-    let (clock, entropy) = (Arc::clone(&installation.clock), Arc::clone(&installation.entropy));
-    let settings = installation.ingest_settings(&config);
-    lifecycle.start("ingest", |stop| async move {
-        Ok(ingest::run(listener, ports, clock, entropy, settings, stop).await?)
-    });
+    start_ingest(&mut lifecycle, &installation, &config, listener).await;
     Ok(lifecycle.run(installation.backend.close()).await)
 }

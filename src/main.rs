@@ -8,6 +8,7 @@ mod listener;
 mod migrate;
 mod prepare;
 mod probes;
+mod roles;
 mod secrets;
 mod serve;
 mod terminal;

@@ -1,11 +1,16 @@
 //! `supportline serve`: every role in one process.
 
-use std::{net::SocketAddr, process::ExitCode, sync::Arc};
+use std::{net::SocketAddr, process::ExitCode};
 
 use common::config::{Backends, Config, Embedded};
 
 use crate::{
-    compose::Installation, lifecycle::Lifecycle, listener, prepare::Preparation, terminal,
+    compose::Installation,
+    lifecycle::Lifecycle,
+    listener,
+    prepare::Preparation,
+    roles::{start_ingest, start_worker},
+    terminal,
     welcome::Welcome,
 };
 
@@ -20,23 +25,9 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         Backends::Distributed(_) => Installation::open(&config).await?,
     };
 
-    let preparation = Preparation::new(&installation, config.process.migrate);
-    let ports = installation.backend.worker().await;
-    let (clock, entropy) = (Arc::clone(&installation.clock), Arc::clone(&installation.entropy));
-    let settings = installation.worker_settings(&config);
-    lifecycle.start("worker", |stop| async move {
-        preparation.until_done(&stop).await?;
-        worker::run(ports, clock, entropy, settings, worker::State::new(), stop).await;
-        Ok(())
-    });
-
+    start_worker(&mut lifecycle, &installation, &config, worker::State::new()).await;
     // Started after the worker and so stopped before it, which settles what the edge has offered.
-    let ports = installation.backend.edge().await;
-    let (clock, entropy) = (Arc::clone(&installation.clock), Arc::clone(&installation.entropy));
-    let settings = installation.ingest_settings(&config);
-    lifecycle.start("ingest", |stop| async move {
-        Ok(ingest::run(listener, ports, clock, entropy, settings, stop).await?)
-    });
+    start_ingest(&mut lifecycle, &installation, &config, listener).await;
     Ok(lifecycle.run(installation.backend.close()).await)
 }
 

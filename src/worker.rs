@@ -1,10 +1,10 @@
 //! `supportline worker`: a queue consumer of a distributed installation.
 
-use std::{process::ExitCode, sync::Arc};
+use std::process::ExitCode;
 
 use common::config::Config;
 
-use crate::{compose::Installation, lifecycle::Lifecycle, listener, prepare::Preparation, probes};
+use crate::{compose::Installation, lifecycle::Lifecycle, listener, probes, roles::start_worker};
 
 /// Runs until it is told to stop.
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
@@ -22,14 +22,6 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         Ok(())
     });
 
-    let preparation = Preparation::new(&installation, config.process.migrate);
-    let ports = installation.backend.worker().await;
-    let (clock, entropy) = (Arc::clone(&installation.clock), Arc::clone(&installation.entropy));
-    let settings = installation.worker_settings(&config);
-    lifecycle.start("worker", |stop| async move {
-        preparation.until_done(&stop).await?;
-        worker::run(ports, clock, entropy, settings, state, stop).await;
-        Ok(())
-    });
+    start_worker(&mut lifecycle, &installation, &config, state).await;
     Ok(lifecycle.run(installation.backend.close()).await)
 }

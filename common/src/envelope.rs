@@ -19,7 +19,6 @@ use crate::{
         ClientTimestamp, Email, Form, Message, Name, PageUrl, RuleViolation, Submission, UserAgent,
         UserId,
     },
-    ports::queue::{Item, UnreadableItem},
     trace::{Trace, is_sane_request_id, is_traceparent},
 };
 
@@ -41,6 +40,18 @@ pub enum Unreadable {
     /// Written by a later release.
     #[error("envelope version {0}, this release reads {VERSION}")]
     UnknownVersion(u64),
+}
+
+/// One submission of an envelope, or the reason why this one cannot be read.
+pub type Item = Result<Submission, UnreadableItem>;
+
+/// A piece of an envelope that is no submission, bytes intact.
+#[derive(Debug)]
+pub struct UnreadableItem {
+    /// The bytes as they came.
+    pub body: Bytes,
+    /// What is wrong with them.
+    pub reason: String,
 }
 
 #[derive(Serialize)]

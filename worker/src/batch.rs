@@ -3,11 +3,9 @@
 use chrono::Datelike;
 use common::{
     domain::{NewTicket, Priority, Submission, TicketNumber},
-    envelope::{self, Unreadable},
+    envelope::{self, Unreadable, UnreadableItem},
     ports::{
-        queue::{
-            DeadLetter, DeadLetterReason, Delivery, Outcome, Receipt, Settlement, UnreadableItem,
-        },
+        queue::{DeadLetter, DeadLetterReason, Delivery, Outcome, Receipt, Settlement},
         store::Inserted,
     },
 };

@@ -21,7 +21,7 @@ use thiserror::Error;
 use crate::{
     Cause,
     domain::{Submission, SubmissionId, TicketNumber},
-    envelope::Unreadable,
+    envelope::{Item, Unreadable},
 };
 
 /// The edge's half.
@@ -95,18 +95,6 @@ pub struct Delivery {
     pub attempts: u32,
     /// The submissions, or the reason why the body cannot be read at all.
     pub content: Result<Vec<Item>, Unreadable>,
-}
-
-/// One submission of an envelope, or the reason why this one cannot be read.
-pub type Item = Result<Submission, UnreadableItem>;
-
-/// A piece of an envelope that is no submission, bytes intact.
-#[derive(Debug)]
-pub struct UnreadableItem {
-    /// The bytes as they came.
-    pub body: Bytes,
-    /// What is wrong with them.
-    pub reason: String,
 }
 
 /// What becomes of a delivery.
