@@ -1,10 +1,11 @@
 //! The queue between edge and worker.
 //!
 //! Guarantees:
-//! - `a_published_submission_is_delivered`, in the order of one publisher's envelopes;
+//! - `a_published_submission_is_delivered`;
 //! - `an_unsettled_delivery_comes_back`, counted in [`Delivery::attempts`], when its consumer is
 //!   dropped or its process dies;
 //! - `a_settled_delivery_does_not_come_back`;
+//! - `a_careful_consumer_holds_one_delivery`, so that only that one comes back;
 //! - `a_receipt_reaches_the_edge_that_published`, unless that edge or the connection is gone:
 //!   receipts are a courtesy and the store is the truth;
 //! - `a_dead_letter_keeps_its_bytes_and_its_reason`.
@@ -78,7 +79,16 @@ pub trait Consumer: Send {
 #[async_trait]
 pub trait ConsumerSource: Send + Sync {
     /// Opens another consumer.
-    async fn open(&self) -> Result<Box<dyn Consumer>, ConsumeError>;
+    async fn open(&self, prefetch: Prefetch) -> Result<Box<dyn Consumer>, ConsumeError>;
+}
+
+/// How much a consumer holds at a time. All that it holds when it dies counts as delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prefetch {
+    /// As much as keeps it busy.
+    Many,
+    /// One envelope, so that whatever that one does to its consumer, no other pays for it.
+    One,
 }
 
 /// The consumer lost its queue: drop it and open another.
@@ -150,6 +160,6 @@ pub struct BuriedLetter {
     pub detail: String,
     /// When a worker gave it up.
     pub first_seen_at: DateTime<Utc>,
-    /// How often it was delivered.
+    /// How often it was delivered, the last time included.
     pub attempts: u32,
 }
