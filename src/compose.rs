@@ -13,9 +13,14 @@ use secrecy::SecretString;
 
 use crate::secrets;
 
-/// Connections to Postgres beside one for each lane of a worker: for look-ups, statistics and
-/// health.
-const SPARE_CONNECTIONS: usize = 4;
+/// Connections to Postgres for an edge's look-ups, statistics and health. A look-up takes about a
+/// millisecond of one, so these answer thousands a second; more of them would only let a flood take
+/// the server's processors from the workers.
+const EDGE_CONNECTIONS_MAX: u32 = 8;
+
+/// Connections to Postgres for a worker, beside one for each lane: for the statistics and for what is
+/// asked before the lanes run.
+const WORKER_SPARE_CONNECTIONS: usize = 2;
 
 /// The parts that every role is composed of.
 pub struct Installation {
@@ -64,12 +69,15 @@ impl Installation {
     }
 
     fn distributed(settings: &Distributed, config: &Config) -> anyhow::Result<Self> {
-        let connections = config.worker.lanes + SPARE_CONNECTIONS;
+        let worker_connections = config.worker.lanes + WORKER_SPARE_CONNECTIONS;
         let backend = distributed::Backend::new(&distributed::Settings {
             database_url: settings.database_url.clone(),
             amqp_url: settings.amqp_url.clone(),
             redis_url: settings.redis_url.clone(),
-            database_connections_max: connections.try_into().context("too many worker lanes")?,
+            edge_connections_max: EDGE_CONNECTIONS_MAX,
+            worker_connections_max: worker_connections
+                .try_into()
+                .context("too many worker lanes")?,
             clock: Arc::new(SystemClock),
         })
         .map_err(|error| ConfigError::unusable(culprit(&error)))?;

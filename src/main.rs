@@ -25,8 +25,7 @@ use common::{
 };
 use tokio::runtime::Runtime;
 
-/// Every submission is a few dozen small allocations made on one thread and freed on another, which
-/// the system's allocator answers with lock waits: a quarter of the processor under load.
+/// See `docs/adr/0007-allocator.md`.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -3,11 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use backon::{ExponentialBuilder, Retryable};
+use backon::Retryable;
 use common::{
     chain,
     keys::NumberKey,
     ports::{backend::Backend, store::StoreError},
+    retry::persistently,
 };
 use tokio::select;
 use tokio_util::sync::CancellationToken;
@@ -42,13 +43,8 @@ impl Preparation {
     /// Prepares the store, however long it takes to answer, unless `stop` comes first. Fails when
     /// trying again would not help.
     pub async fn until_done(&self, stop: &CancellationToken) -> anyhow::Result<()> {
-        let delays = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(100))
-            .with_max_delay(RETRY_DELAY_MAX)
-            .without_max_times()
-            .with_jitter();
         let attempts = (|| self.attempt())
-            .retry(delays)
+            .retry(persistently(RETRY_DELAY_MAX))
             .when(|error| matches!(error, StoreError::Unavailable(_)))
             .notify(|error, delay| {
                 tracing::warn!(error = chain(error), ?delay, "the store cannot be prepared yet");

@@ -28,6 +28,10 @@ pub const VERSION: u32 = 1;
 /// Longest body read, in bytes: an edge stops filling an envelope far below.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 
+/// Most submissions read from one body: an edge packs two hundred. A stranger's megabyte of `{}` must
+/// not become a third of a million dead letters.
+pub const SUBMISSIONS_MAX: usize = 1_000;
+
 /// The whole body is no envelope this release reads.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Unreadable {
@@ -128,6 +132,9 @@ pub fn decode(body: &Bytes) -> Result<Vec<Item>, Unreadable> {
         serde_json::from_str(submissions.get()).map_err(|error| malformed(&error))?;
     if items.is_empty() {
         return Err(Unreadable::Malformed("no submissions".to_owned()));
+    }
+    if items.len() > SUBMISSIONS_MAX {
+        return Err(Unreadable::Malformed(format!("{} submissions", items.len())));
     }
     Ok(items.into_iter().map(|item| read_item(item, body)).collect())
 }
@@ -284,7 +291,7 @@ mod tests {
             "{\"v\":1,\"submissions\":{}}",
             "\u{feff}{}",
         ] {
-            let error = decode(&Bytes::from(body)).unwrap_err();
+            let error = decode(&Bytes::copy_from_slice(body.as_bytes())).unwrap_err();
             assert!(matches!(error, Unreadable::Malformed(_)), "{body}: {error}");
         }
     }

@@ -11,6 +11,7 @@ pub mod domain;
 pub mod envelope;
 pub mod keys;
 pub mod ports;
+pub mod retry;
 pub mod telemetry;
 pub mod trace;
 

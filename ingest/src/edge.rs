@@ -48,11 +48,23 @@ impl Edge {
 pub struct Background {
     drained: CancellationToken,
     batcher: AbortOnDropHandle<()>,
-    _receipts: AbortOnDropHandle<()>,
+    receipts: AbortOnDropHandle<()>,
     _monitor: AbortOnDropHandle<()>,
 }
 
 impl Background {
+    /// Waits until a task without which nothing can be accepted has ended, which none should while
+    /// there are handlers.
+    pub async fn failed(&mut self) -> io::Error {
+        let (task, end) = tokio::select! {
+            end = &mut self.batcher => ("the batcher", end),
+            end = &mut self.receipts => ("the task that hands out receipts", end),
+        };
+        // Not the panic's own words: they may quote what somebody sent.
+        let how = if end.is_ok() { "ended" } else { "died" };
+        io::Error::other(format!("{task} {how}"))
+    }
+
     /// Waits for what was offered to be settled. To be called once no handler is left.
     pub async fn finish(self) -> io::Result<()> {
         self.drained.cancel();
@@ -75,7 +87,7 @@ pub fn start(
     let background = Background {
         batcher: spawn(batcher.run(drained.clone())),
         drained,
-        _receipts: spawn(waiting::hand_out(ports.receipts, Arc::clone(&waiting))),
+        receipts: spawn(waiting::hand_out(ports.receipts, Arc::clone(&waiting))),
         _monitor: spawn(Arc::clone(&health).monitor(ports.health)),
     };
     let edge = Edge {
@@ -96,4 +108,24 @@ pub fn start(
 
 fn spawn(task: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
     AbortOnDropHandle::new(tokio::spawn(task))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn background() -> Background {
+        let task = || spawn(std::future::pending());
+        let drained = CancellationToken::new();
+        Background { drained, batcher: task(), receipts: task(), _monitor: task() }
+    }
+
+    #[tokio::test]
+    async fn a_task_that_dies_is_noticed_at_once() {
+        let dies = || spawn(async { panic!("personal") });
+        let batcher = Background { batcher: dies(), ..background() }.failed().await;
+        assert_eq!(batcher.to_string(), "the batcher died");
+        let receipts = Background { receipts: dies(), ..background() }.failed().await;
+        assert_eq!(receipts.to_string(), "the task that hands out receipts died");
+    }
 }

@@ -1,5 +1,5 @@
-//! Health, from what a monitor found out within the last second or two: asking costs no round trip
-//! and cannot hang.
+//! Health, from what a monitor found out within the last seconds: asking costs no round trip and
+//! cannot hang.
 
 use std::{
     array,
@@ -8,12 +8,9 @@ use std::{
 };
 
 use axum::{extract::State, response::Response};
-use common::{
-    Cause,
-    ports::{
-        health::{Component, Figures, HealthProbe, Unhealthy},
-        queue::Publisher,
-    },
+use common::ports::{
+    health::{Component, Figures, HealthProbe, Unhealthy},
+    queue::Publisher,
 };
 use futures_util::future::join_all;
 use serde::{Serialize, Serializer, ser::SerializeMap};
@@ -28,7 +25,7 @@ use crate::{
 };
 
 const PROBE_PERIOD: Duration = Duration::from_secs(1);
-/// How long a component may take before it counts as down.
+/// How long a component may take to answer.
 const PROBE_WAIT: Duration = Duration::from_secs(1);
 /// How long a good report holds. Should the monitor die or starve, health must not say that all is
 /// well for ever.
@@ -43,10 +40,12 @@ pub struct Health {
     reports: Mutex<[Report; Component::ALL.len()]>,
 }
 
-/// The last probe of one component. Before the first one it is down.
+/// What the probes of one component told. Before the first one it is down.
 #[derive(Clone, Default)]
 struct Report {
     up_until: Option<Instant>,
+    /// The last probe failed, and may be an exception.
+    is_doubtful: bool,
     latency: Duration,
     figures: Figures,
 }
@@ -54,6 +53,22 @@ struct Report {
 impl Report {
     fn is_up(&self) -> bool {
         self.up_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Takes a probe into account. A component that was up is down after two failures in a row: a
+    /// pause of a server's must not turn every edge away at the same moment.
+    fn add(&mut self, probed: Result<Figures, Unhealthy>, latency: Duration, seen: &Condition) {
+        if probed.is_err() && self.is_up() && !self.is_doubtful {
+            self.is_doubtful = true;
+            return;
+        }
+        let figures = seen.note(probed).ok();
+        *self = Self {
+            up_until: figures.as_ref().map(|_| Instant::now() + REPORT_AGE_MAX),
+            is_doubtful: false,
+            latency,
+            figures: figures.unwrap_or_default(),
+        };
     }
 }
 
@@ -76,7 +91,12 @@ impl Health {
             period.tick().await;
             join_all(Component::ALL.into_iter().zip(&conditions).enumerate().map(
                 async |(index, (component, condition))| {
-                    let report = report(&*probe, component, condition).await;
+                    let asked_at = Instant::now();
+                    let probed = timeout(PROBE_WAIT, probe.probe(component)).await;
+                    let probed = probed.unwrap_or_else(|_| Err(Unhealthy(NoAnswer.into())));
+                    // On a copy: what is logged must not be waited for under the lock.
+                    let mut report = self.reports()[index].clone();
+                    report.add(probed, asked_at.elapsed(), condition);
                     self.reports()[index] = report;
                 },
             ))
@@ -111,18 +131,6 @@ impl Health {
         let uptime_seconds = self.started_at.elapsed().as_secs();
         let components = Components(reports);
         (success, Body { status, version: self.version, uptime_seconds, components })
-    }
-}
-
-async fn report(probe: &dyn HealthProbe, component: Component, condition: &Condition) -> Report {
-    let asked_at = Instant::now();
-    let probed = timeout(PROBE_WAIT, probe.probe(component)).await;
-    let probed = probed.unwrap_or_else(|_| Err(Unhealthy(Cause::from(NoAnswer))));
-    let figures = condition.note(probed).ok();
-    Report {
-        up_until: figures.as_ref().map(|_| Instant::now() + REPORT_AGE_MAX),
-        latency: asked_at.elapsed(),
-        figures: figures.unwrap_or_default(),
     }
 }
 
@@ -230,12 +238,13 @@ mod tests {
         assert_eq!(states(&stage).await, (200, "ok".to_owned(), 200));
         for component in [Component::Store, Component::Cache, Component::Workers] {
             stage.probe.down.lock().unwrap().insert(component);
-            rounds(1).await;
+            rounds(2).await;
             assert_eq!(states(&stage).await, (200, "degraded".to_owned(), 200));
             stage.probe.down.lock().unwrap().clear();
+            rounds(1).await;
         }
         stage.probe.down.lock().unwrap().insert(Component::Broker);
-        rounds(1).await;
+        rounds(2).await;
         assert_eq!(states(&stage).await, (503, "unavailable".to_owned(), 503));
         stage.probe.down.lock().unwrap().clear();
         rounds(1).await;
@@ -253,11 +262,28 @@ mod tests {
         rounds(1).await;
         stage.probe.silent.lock().unwrap().insert(Component::Store);
         stage.probe.down.lock().unwrap().insert(Component::Broker);
-        rounds(1).await;
+        rounds(4).await;
         assert_eq!(states(&stage).await, (503, "unavailable".to_owned(), 503));
         stage.probe.down.lock().unwrap().clear();
         rounds(3).await;
         assert_eq!(states(&stage).await, (200, "degraded".to_owned(), 200));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_failed_probe_alone_turns_nobody_away() {
+        let stage = Stage::new();
+        rounds(1).await;
+        for _ in 0..3 {
+            stage.probe.down.lock().unwrap().extend(Component::ALL);
+            rounds(1).await;
+            assert_eq!(states(&stage).await, (200, "ok".to_owned(), 200));
+            stage.probe.down.lock().unwrap().clear();
+            rounds(1).await;
+            assert_eq!(states(&stage).await, (200, "ok".to_owned(), 200));
+        }
+        stage.probe.down.lock().unwrap().extend(Component::ALL);
+        rounds(2).await;
+        assert_eq!(states(&stage).await, (503, "unavailable".to_owned(), 503));
     }
 
     #[tokio::test(start_paused = true)]

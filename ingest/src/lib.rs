@@ -55,7 +55,8 @@ pub struct Settings {
 /// That takes at most the longest request: ten seconds for a body that is still being sent, then
 /// the longer of `reply_wait` and 2.5 seconds. Readiness is false from the moment of the stop.
 ///
-/// Fails when the listener has no address, or when the batcher's task died.
+/// Fails when the listener has no address, and at once when a task died without which no submission
+/// can be accepted: only a restart brings it back.
 pub async fn run(
     listener: TcpListener,
     ports: EdgePorts,
@@ -65,9 +66,14 @@ pub async fn run(
     stop: CancellationToken,
 ) -> io::Result<()> {
     let address = listener.local_addr()?;
-    let (edge, background) = edge::start(ports, clock, entropy, &settings, stop.clone());
+    let (edge, mut background) = edge::start(ports, clock, entropy, &settings, stop.clone());
     tracing::info!(%address, "the public API is served");
-    server::serve(listener, routes::router(edge), stop).await;
+    tokio::select! {
+        // First: with the last handler gone, the batcher may end as well.
+        biased;
+        () = server::serve(listener, routes::router(edge), stop) => {}
+        error = background.failed() => return Err(error),
+    }
     background.finish().await
 }
 

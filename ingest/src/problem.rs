@@ -65,7 +65,7 @@ pub enum Problem {
     UnsupportedEncoding,
     /// 422: fields that break their rules, in the order of the form.
     ValidationFailed(Vec<FieldError>),
-    /// 422: a query parameter out of range.
+    /// 422: a query parameter out of range, or one that is not known and would change the answer.
     InvalidQuery(&'static str),
     /// 500: a defect of ours.
     Internal,

@@ -27,7 +27,9 @@ pub async fn stats(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     edge.admin_token.admit(&headers)?;
-    let days = days(query.as_deref().unwrap_or_default())?;
+    let query = query.as_deref().unwrap_or_default();
+    let days = days(query)?;
+    refuse_time_zone(query)?;
     let snapshot = edge.snapshots.latest().await.map_err(|_| Problem::Unavailable)?;
     let now = edge.clock.now();
     let data = Counts::new(&snapshot, now.date_naive(), days);
@@ -36,10 +38,7 @@ pub async fn stats(
 
 /// `days`, at most once; other parameters are ignored.
 fn days(query: &str) -> Result<u16, Problem> {
-    let mut given = query
-        .split('&')
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .filter_map(|(name, value)| (name == "days").then_some(value));
+    let mut given = values(query, "days");
     let days = match (given.next(), given.next()) {
         (None, _) => Some(DAYS_DEFAULT),
         (Some(value), None) if value.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -48,6 +47,20 @@ fn days(query: &str) -> Result<u16, Problem> {
         _ => None,
     };
     days.ok_or(Problem::InvalidQuery("days must be one whole number from 1 to 366."))
+}
+
+/// Days are counted in UTC. Who asks for others must not take these for them.
+fn refuse_time_zone(query: &str) -> Result<(), Problem> {
+    match values(query, "timeZone").next() {
+        None => Ok(()),
+        Some(_) => Err(Problem::InvalidQuery("timeZone is not known; days are those of UTC.")),
+    }
+}
+
+/// What a parameter was given as, each time that it was given.
+fn values<'a>(query: &'a str, name: &'static str) -> impl Iterator<Item = &'a str> {
+    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.filter_map(move |(given, value)| (given == name).then_some(value))
 }
 
 #[derive(Serialize)]
@@ -185,6 +198,14 @@ mod tests {
             let heard = ask(&stage, &format!("?days={query}")).await;
             assert_eq!(heard.code(), (422, "invalid_query"), "{query}");
             assert!(heard.json.get("errors").is_none());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_time_zone_is_refused_rather_than_ignored() {
+        let stage = Stage::new();
+        for query in ["?timeZone=Europe/Berlin", "?days=1&timeZone=UTC", "?timeZone"] {
+            assert_eq!(ask(&stage, query).await.code(), (422, "invalid_query"), "{query}");
         }
     }
 

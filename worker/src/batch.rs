@@ -1,6 +1,5 @@
 //! From deliveries to submissions, and from what became of those back to settlements.
 
-use chrono::Datelike;
 use common::{
     domain::{NewTicket, Priority, Submission, TicketNumber},
     envelope::{self, Unreadable, UnreadableItem},
@@ -10,9 +9,7 @@ use common::{
     },
 };
 
-/// A message delivered so often before may be what ends its worker: it is tried alone, so that it
-/// does not take its neighbours along.
-const SUSPICIOUS_ATTEMPTS: u32 = 2;
+use crate::numbers::year_of;
 
 /// What became of one submission.
 #[derive(Debug)]
@@ -40,21 +37,12 @@ struct Plan {
 }
 
 impl Batch {
-    /// Splits deliveries into batches, in order: suspicious ones alone, the others together.
-    pub(crate) fn split(deliveries: Vec<Delivery>) -> Vec<Self> {
-        let mut batches: Vec<Self> = Vec::new();
-        let mut last_is_open = false;
+    pub(crate) fn of(deliveries: Vec<Delivery>) -> Self {
+        let mut batch = Self { deliveries: Vec::new(), submissions: Vec::new() };
         for delivery in deliveries {
-            let is_suspicious = delivery.attempts >= SUSPICIOUS_ATTEMPTS;
-            if is_suspicious || !last_is_open {
-                batches.push(Self { deliveries: Vec::new(), submissions: Vec::new() });
-            }
-            last_is_open = !is_suspicious;
-            if let Some(batch) = batches.last_mut() {
-                batch.add(delivery);
-            }
+            batch.add(delivery);
         }
-        batches
+        batch
     }
 
     fn add(&mut self, Delivery { tag, content, .. }: Delivery) {
@@ -123,12 +111,9 @@ fn why(unreadable: &Unreadable) -> DeadLetterReason {
     DeadLetterReason { code, detail: unreadable.to_string() }
 }
 
-/// The UTC years of submission, whose counters the numbers come from.
+/// The years whose counters the numbers come from.
 pub(crate) fn years(submissions: &[Submission]) -> Vec<u16> {
-    submissions
-        .iter()
-        .map(|submission| u16::try_from(submission.submitted_at.year()).unwrap_or_default())
-        .collect()
+    submissions.iter().map(|submission| year_of(submission.submitted_at)).collect()
 }
 
 /// Tickets, given a number for each submission in order.

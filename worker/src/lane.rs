@@ -1,17 +1,23 @@
 //! A lane: receive, number, store, answer, settle; again and again.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use backon::{ExponentialBuilder, Retryable};
+use backon::{BackoffBuilder, Retryable};
 use common::{
     chain,
-    domain::NewTicket,
+    clock::Clock,
+    domain::Submission,
     ports::{
-        backend::WorkerPorts,
-        health::{Component, HealthProbe},
-        queue::{ConsumeError, Consumer, ConsumerSource, DeadLetterReason},
+        queue::{ConsumeError, Consumer, ConsumerSource, DeadLetterReason, Delivery, Prefetch},
         store::{StoreError, TicketWriter},
     },
+    retry::persistently,
 };
 use thiserror::Error;
 use tokio::time::Instant;
@@ -20,22 +26,33 @@ use tracing::{debug, info, warn};
 
 use crate::{
     batch::{Batch, Verdict, tickets, verdict, years},
-    numbers::Numbers,
+    numbers::{Numbers, year_of},
     state::State,
 };
 
 /// How long a lane holds a batch while the store is away. Then it gives its deliveries back, before
-/// the broker takes them (30 minutes) and counts another failed delivery for each, again and again
-/// for as long as the store stays away.
+/// the broker takes them (30 minutes) and counts another failed delivery for each.
 const HOLD_MAX: Duration = Duration::from_mins(10);
+
+/// The longest pause between two tries at what does not work now.
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(2);
+
+/// The longest pause after a lane has let go of its deliveries, each of which counts that.
+const LETTING_GO_DELAY_MAX: Duration = Duration::from_secs(30);
+
+/// A message delivered so often before may be what ends its worker. Whoever meets one holds no
+/// others while it finds out.
+const SUSPICIOUS_ATTEMPTS: u32 = 2;
 
 /// One of a worker's consumers and what it needs to do its work.
 pub(crate) struct Lane {
-    consumers: Arc<dyn ConsumerSource>,
-    store: Arc<dyn TicketWriter>,
-    health: Arc<dyn HealthProbe>,
-    numbers: Arc<Numbers>,
-    submissions_max: usize,
+    pub(crate) consumers: Arc<dyn ConsumerSource>,
+    pub(crate) store: Arc<dyn TicketWriter>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) numbers: Arc<Numbers>,
+    pub(crate) submissions_max: usize,
+    /// Whether something in the queue may end the lane that holds it.
+    pub(crate) is_careful: AtomicBool,
 }
 
 /// Why a lane lets go of its consumer.
@@ -47,19 +64,18 @@ enum LaneError {
     Store(#[source] StoreError),
 }
 
-impl Lane {
-    pub(crate) fn new(ports: &WorkerPorts, numbers: Arc<Numbers>, submissions_max: usize) -> Self {
-        Self {
-            consumers: Arc::clone(&ports.consumers),
-            store: Arc::clone(&ports.tickets),
-            health: Arc::clone(&ports.health),
-            numbers,
-            submissions_max,
-        }
-    }
+/// Why a lane opens its consumer anew, or not.
+enum Turn {
+    /// It is told to stop.
+    Stop,
+    /// It has to hold less at a time, or may hold more again.
+    Reopen,
+}
 
+impl Lane {
     /// Works until `stop`. A lost queue or store is waited for.
     pub(crate) async fn run(self: Arc<Self>, state: State, stop: CancellationToken) {
+        let mut pauses = persistently(LETTING_GO_DELAY_MAX).build();
         loop {
             let consumer = tokio::select! {
                 () = stop.cancelled() => return,
@@ -67,20 +83,38 @@ impl Lane {
             };
             let consuming = state.consuming();
             match self.work(consumer, &stop).await {
-                Ok(()) => return,
-                Err(error) => warn!(error = chain(&error), "a lane lets go of its deliveries"),
+                Ok(Turn::Stop) => return,
+                Ok(Turn::Reopen) => pauses = persistently(LETTING_GO_DELAY_MAX).build(),
+                Err(error) => {
+                    let pause = pauses.next().unwrap_or(LETTING_GO_DELAY_MAX);
+                    warn!(error = chain(&error), ?pause, "a lane lets go of its deliveries");
+                    drop(consuming);
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                }
             }
-            drop(consuming);
         }
+    }
+
+    /// Makes the next consumer hold one delivery at a time: something it held ended this lane.
+    pub(crate) fn be_careful(&self) {
+        self.is_careful.store(true, Ordering::Relaxed);
+    }
+
+    fn prefetch(&self) -> Prefetch {
+        if self.is_careful.load(Ordering::Relaxed) { Prefetch::One } else { Prefetch::Many }
     }
 
     /// A consumer, once the store can take what it brings.
     async fn open(&self) -> Box<dyn Consumer> {
+        let year = year_of(self.clock.now());
         let open = || async {
-            self.health.probe(Component::Store).await.map_err(|error| chain(&error))?;
-            self.consumers.open().await.map_err(|error| chain(&error))
+            self.numbers.probe(year).await.map_err(|error| chain(&error))?;
+            self.consumers.open(self.prefetch()).await.map_err(|error| chain(&error))
         };
-        let retried = open.retry(persistently()).notify(|error: &String, delay| {
+        let retried = open.retry(persistently(RETRY_DELAY_MAX)).notify(|error: &String, delay| {
             info!(error, ?delay, "a lane cannot start yet");
         });
         match retried.await {
@@ -93,16 +127,25 @@ impl Lane {
         &self,
         mut consumer: Box<dyn Consumer>,
         stop: &CancellationToken,
-    ) -> Result<(), LaneError> {
+    ) -> Result<Turn, LaneError> {
+        let prefetch = self.prefetch();
         loop {
             let deliveries = tokio::select! {
-                () = stop.cancelled() => return Ok(()),
+                () = stop.cancelled() => return Ok(Turn::Stop),
                 deliveries = consumer.receive(self.submissions_max) => deliveries?,
             };
-            for batch in Batch::split(deliveries) {
-                let verdicts = self.persist(&batch, stop).await?;
-                // Only now is anything answered or settled: the store has it, or never will.
-                consumer.settle(batch.settle(verdicts)).await?;
+            let is_suspicious = deliveries.iter().any(is_suspicious);
+            if is_suspicious && prefetch == Prefetch::Many {
+                self.be_careful();
+                return Ok(Turn::Reopen);
+            }
+            let batch = Batch::of(deliveries);
+            let verdicts = self.persist(&batch, stop).await?;
+            // Only now is anything answered or settled: the store has it, or never will.
+            consumer.settle(batch.settle(verdicts)).await?;
+            if !is_suspicious && prefetch == Prefetch::One {
+                self.is_careful.store(false, Ordering::Relaxed);
+                return Ok(Turn::Reopen);
             }
         }
     }
@@ -119,40 +162,45 @@ impl Lane {
         }
         let begun = Instant::now();
         let patience = Patience { until: begun + HOLD_MAX, stop };
-        let years = years(submissions);
-        let numbers = patience.with(|| self.numbers.take(&years)).await?;
-        let tickets = tickets(submissions, numbers);
-        let verdicts = self.insert(&tickets, &patience).await?;
+        let verdicts = self.store(submissions, &patience).await?;
         debug!(submissions = verdicts.len(), elapsed = ?begun.elapsed(), "stored a batch");
         Ok(verdicts)
     }
 
-    /// Stores tickets together. What the store rejects is halved until the bad one stands alone.
-    async fn insert(
+    /// Stores submissions together. What the store rejects is halved until the bad one stands alone.
+    async fn store(
         &self,
-        tickets: &[NewTicket],
+        submissions: &[Submission],
         patience: &Patience<'_>,
     ) -> Result<Vec<Verdict>, LaneError> {
-        match patience.with(|| self.store.insert(tickets)).await {
-            Ok(inserted) => {
-                Ok(tickets.iter().zip(inserted).map(|(it, done)| verdict(it, done)).collect())
-            }
-            Err(LaneError::Store(StoreError::Rejected(cause))) if tickets.len() == 1 => {
-                let id = tickets[0].submission.id;
-                let trace = &tickets[0].submission.trace;
-                warn!(?id, request_id = trace.request_id, %cause, "the store rejects a submission");
+        match (patience.with(|| self.insert(submissions)).await, submissions) {
+            (Err(StoreError::Rejected(cause)), [submission]) => {
+                let (id, request_id) = (submission.id, &submission.trace.request_id);
+                warn!(?id, request_id, %cause, "the store rejects a submission");
                 let detail = cause.to_string();
                 Ok(vec![Verdict::Dead(DeadLetterReason { code: "rejected", detail })])
             }
-            Err(LaneError::Store(StoreError::Rejected(_))) => {
-                let (first, second) = tickets.split_at(tickets.len() / 2);
-                let mut verdicts = Box::pin(self.insert(first, patience)).await?;
-                verdicts.extend(Box::pin(self.insert(second, patience)).await?);
+            (Err(StoreError::Rejected(_)), _) => {
+                let (first, second) = submissions.split_at(submissions.len() / 2);
+                let mut verdicts = Box::pin(self.store(first, patience)).await?;
+                verdicts.extend(Box::pin(self.store(second, patience)).await?);
                 Ok(verdicts)
             }
-            Err(error) => Err(error),
+            (answer, _) => answer.map_err(LaneError::Store),
         }
     }
+
+    /// Every try has its own numbers: should one of them be taken, the next try's are not.
+    async fn insert(&self, submissions: &[Submission]) -> Result<Vec<Verdict>, StoreError> {
+        let numbers = self.numbers.take(&years(submissions)).await?;
+        let tickets = tickets(submissions, numbers);
+        let inserted = self.store.insert(&tickets).await?;
+        Ok(tickets.iter().zip(inserted).map(|(ticket, done)| verdict(ticket, done)).collect())
+    }
+}
+
+fn is_suspicious(delivery: &Delivery) -> bool {
+    delivery.attempts >= SUSPICIOUS_ATTEMPTS
 }
 
 /// How long to try again what the store cannot do now.
@@ -162,28 +210,19 @@ struct Patience<'a> {
 }
 
 impl Patience<'_> {
-    /// Calls the store until it answers; gives up when stopped or out of patience.
-    async fn with<T, F>(&self, call: impl FnMut() -> F) -> Result<T, LaneError>
+    /// Calls the store until it answers; gives up when stopped or out of patience. What it rejects
+    /// is an answer. What it holds in disorder may be put in order, and is nobody's fault here.
+    async fn with<T, F>(&self, call: impl FnMut() -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        call.retry(persistently())
+        call.retry(persistently(RETRY_DELAY_MAX))
             .when(|error| {
-                matches!(error, StoreError::Unavailable(_))
+                !matches!(error, StoreError::Rejected(_))
                     && !self.stop.is_cancelled()
                     && Instant::now() < self.until
             })
             .notify(|error, delay| warn!(error = chain(error), ?delay, "the store is away"))
             .await
-            .map_err(LaneError::Store)
     }
-}
-
-/// From 50 ms to 2 s between tries, without end.
-fn persistently() -> ExponentialBuilder {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(50))
-        .with_max_delay(Duration::from_secs(2))
-        .with_jitter()
-        .without_max_times()
 }

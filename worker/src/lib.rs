@@ -9,7 +9,10 @@ mod numbers;
 mod refresher;
 mod state;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use common::{
     clock::{Clock, Entropy},
@@ -35,7 +38,7 @@ pub struct Settings {
 }
 
 /// How long a lane that died waits before it starts again: what killed it may do so at once.
-const REVIVAL_PAUSE: Duration = Duration::from_millis(500);
+const REVIVAL_PAUSE: Duration = Duration::from_millis(200);
 
 /// Works until `stop`, then finishes the batches begun and gives the rest back to the queue.
 pub async fn run(
@@ -49,7 +52,14 @@ pub async fn run(
     let numbers = Arc::new(Numbers::new(&settings.number_key, Arc::clone(&ports.tickets)));
     let mut tasks = JoinSet::new();
     for _ in 0..settings.lanes {
-        let lane = Lane::new(&ports, Arc::clone(&numbers), settings.batch_submissions_max);
+        let lane = Lane {
+            consumers: Arc::clone(&ports.consumers),
+            store: Arc::clone(&ports.tickets),
+            clock: Arc::clone(&clock),
+            numbers: Arc::clone(&numbers),
+            submissions_max: settings.batch_submissions_max,
+            is_careful: AtomicBool::new(false),
+        };
         tasks.spawn(keep_alive(lane, state.clone(), stop.clone()));
     }
     let refresher = Refresher::new(ports.statistics, ports.cache, clock, entropy.as_ref());
@@ -62,14 +72,15 @@ pub async fn run(
     }
 }
 
-/// Runs a lane, and runs it again when it panics: its deliveries come back, those that keep coming
-/// back are tried alone, and the queue gives them up in the end.
+/// Runs a lane, and runs it again when it panics, from then on with one delivery at a time: what it
+/// held comes back, and the queue gives up in the end what keeps coming back.
 async fn keep_alive(lane: Lane, state: State, stop: CancellationToken) {
     let lane = Arc::new(lane);
     while !stop.is_cancelled() {
         let running = tokio::spawn(Arc::clone(&lane).run(state.clone(), stop.clone()));
         if let Err(error) = running.await {
             error!(%error, "a lane died");
+            lane.be_careful();
             tokio::time::sleep(REVIVAL_PAUSE).await;
         }
     }

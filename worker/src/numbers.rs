@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, ops::Range, sync::Arc};
 
+use chrono::{DateTime, Datelike, Utc};
 use common::{
     domain::{NumberCipher, TicketNumber},
     keys::NumberKey,
@@ -25,6 +26,12 @@ impl Numbers {
         Self { cipher: NumberCipher::new(key), store, left: Mutex::default() }
     }
 
+    /// Sees that the store can be written: a ping would also be answered by a read-only standby, or
+    /// on a full disk.
+    pub(crate) async fn probe(&self, year: u16) -> Result<(), StoreError> {
+        self.store.reserve(year, 0).await.map(drop)
+    }
+
     /// A number for each year given, in that order. Nobody else gets them.
     pub(crate) async fn take(&self, years: &[u16]) -> Result<Vec<TicketNumber>, StoreError> {
         let mut left = self.left.lock().await;
@@ -34,7 +41,9 @@ impl Numbers {
             if block.is_empty() {
                 *block = self.store.reserve(*year, block_size(years, position)).await?;
             }
-            counters.push((*year, block.next().unwrap_or_default()));
+            let counter =
+                block.next().ok_or_else(|| StoreError::Corrupt("ticket_counters".into()))?;
+            counters.push((*year, counter));
         }
         drop(left);
         Ok(counters.into_iter().map(|(year, counter)| self.cipher.number(year, counter)).collect())
@@ -45,4 +54,9 @@ impl Numbers {
 fn block_size(years: &[u16], position: usize) -> u32 {
     let needed = years[position..].iter().filter(|year| **year == years[position]).count();
     u32::try_from(needed).unwrap_or(u32::MAX).max(BLOCK)
+}
+
+/// The UTC year whose counter a time belongs to. Times are ours, with years of four digits.
+pub(crate) fn year_of(time: DateTime<Utc>) -> u16 {
+    u16::try_from(time.year()).unwrap_or(u16::MAX)
 }

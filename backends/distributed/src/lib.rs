@@ -35,8 +35,10 @@ pub struct Settings {
     pub amqp_url: SecretString,
     /// `redis://…` or `rediss://…`
     pub redis_url: SecretString,
-    /// Connections to Postgres that one process opens at most.
-    pub database_connections_max: u32,
+    /// Connections to Postgres that the edge of one process opens at most.
+    pub edge_connections_max: u32,
+    /// Connections to Postgres that the worker of one process opens at most.
+    pub worker_connections_max: u32,
     /// Stamps dead letters.
     pub clock: Arc<dyn Clock>,
 }
@@ -57,7 +59,10 @@ pub enum SettingsError {
 
 /// Postgres, RabbitMQ and Redis.
 pub struct Backend {
-    store: Store,
+    /// The edge's and the worker's own, so that a flood of look-ups takes no connection from those
+    /// who make tickets. One that is not used connects to nothing.
+    edge_store: Store,
+    worker_store: Store,
     broker: Broker,
     cache: Cache,
 }
@@ -65,15 +70,17 @@ pub struct Backend {
 impl Backend {
     /// Reads the settings; connects to nothing yet.
     pub fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        let store = |connections_max| Store::new(&settings.database_url, connections_max);
         Ok(Self {
-            store: Store::new(&settings.database_url, settings.database_connections_max)?,
+            edge_store: store(settings.edge_connections_max)?,
+            worker_store: store(settings.worker_connections_max)?,
             broker: Broker::new(&settings.amqp_url, Arc::clone(&settings.clock))?,
             cache: Cache::new(&settings.redis_url)?,
         })
     }
 
-    fn health(&self) -> Arc<Health> {
-        Arc::new(Health::new(self.store.clone(), self.broker.clone(), self.cache.clone()))
+    fn health(&self, store: &Store) -> Arc<Health> {
+        Arc::new(Health::new(store.clone(), self.broker.clone(), self.cache.clone()))
     }
 }
 
@@ -84,37 +91,39 @@ impl common::ports::backend::Backend for Backend {
         EdgePorts {
             publisher,
             receipts,
-            tickets: Arc::new(self.store.clone()),
-            statistics: Arc::new(self.store.clone()),
+            tickets: Arc::new(self.edge_store.clone()),
+            statistics: Arc::new(self.edge_store.clone()),
             cache: Arc::new(self.cache.clone()),
-            health: self.health(),
+            health: self.health(&self.edge_store),
         }
     }
 
     async fn worker(&self) -> WorkerPorts {
         WorkerPorts {
             consumers: self.broker.consumers(),
-            tickets: Arc::new(self.store.clone()),
-            statistics: Arc::new(self.store.clone()),
+            tickets: Arc::new(self.worker_store.clone()),
+            statistics: Arc::new(self.worker_store.clone()),
             cache: Arc::new(self.cache.clone()),
-            health: self.health(),
+            health: self.health(&self.worker_store),
         }
     }
 
     async fn audit(&self) -> AuditPorts {
-        AuditPorts { store: Arc::new(self.store.clone()), queue: Arc::new(self.broker.clone()) }
+        let store = Arc::new(self.worker_store.clone());
+        AuditPorts { store, queue: Arc::new(self.broker.clone()) }
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {
-        self.store.migrate().await
+        self.worker_store.migrate().await
     }
 
     async fn adopt_key(&self, fingerprint: &str) -> Result<bool, StoreError> {
-        self.store.adopt_key(fingerprint).await
+        self.worker_store.adopt_key(fingerprint).await
     }
 
     async fn close(&self) {
         self.broker.close().await;
-        self.store.close().await;
+        self.edge_store.close().await;
+        self.worker_store.close().await;
     }
 }

@@ -54,8 +54,8 @@ CREATE UNIQUE INDEX tickets_number_key ON tickets (number);
 CREATE TABLE audit_entries (
     -- The order of events. Never reused, so whoever reads on from a position misses none.
     position INTEGER NOT NULL CONSTRAINT audit_entries_pkey PRIMARY KEY AUTOINCREMENT,
-    -- What it happened to.
-    ticket_id TEXT NOT NULL CONSTRAINT audit_entries_ticket_id_fkey REFERENCES tickets (id),
+    -- What it happened to. No foreign key: entries outlive an erased ticket.
+    ticket_id TEXT NOT NULL,
     -- What happened: ticket.created …
     kind TEXT NOT NULL,
     -- What the status became, if it did change.

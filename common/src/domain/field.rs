@@ -42,8 +42,15 @@ impl fmt::Display for RuleViolation {
 macro_rules! text_field {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[derive(Clone, PartialEq, Eq)]
         pub struct $name(String);
+
+        /// Its length only: what people wrote must not get into a log by way of a `{:?}`.
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({} bytes)", stringify!($name), self.0.len())
+            }
+        }
 
         impl $name {
             /// A text read back from the store. It met the rule of the release that accepted it,
@@ -263,6 +270,14 @@ mod tests {
         assert_eq!(code(Name::parse(&"é".repeat(101))), "too_long");
         assert_eq!(code(Name::parse("a\r\nBcc: x@y.io")), "line_break");
         assert_eq!(code(Name::parse("a\u{1b}[2J")), "control_character");
+    }
+
+    #[test]
+    fn what_people_wrote_is_not_printed_for_debugging() {
+        let name = Name::parse("Ada Lovelace").unwrap();
+        assert_eq!(format!("{:?}", Some(name)), "Some(Name(12 bytes))");
+        let address = Email::stored("ada@example.org".to_owned());
+        assert_eq!(format!("{address:?}"), "Email(15 bytes)");
     }
 
     #[test]

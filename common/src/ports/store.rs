@@ -2,6 +2,7 @@
 //!
 //! Guarantees:
 //! - `a_batch_is_stored_whole_with_its_audit_entries_and_statistics`, or not at all;
+//! - `a_taken_number_is_not_the_submissions_fault`: the caller takes another and tries again;
 //! - `a_submission_is_stored_once`, however often it is inserted, in one batch or in several at a
 //!   time; every insertion is told the same number;
 //! - `another_form_under_a_stored_id_is_a_conflict` and changes nothing;
@@ -48,6 +49,7 @@ pub enum Inserted {
 #[async_trait]
 pub trait TicketWriter: Send + Sync {
     /// Hands out the next `count` counters of a year. Those not used are lost, which is allowed.
+    /// Writes even if none are asked for, which tells whether it can.
     async fn reserve(&self, year: u16, count: u32) -> Result<Range<u64>, StoreError>;
 
     /// Stores a batch: tickets, an audit entry each, and the statistics, in one transaction.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::Days;
+use chrono::{DateTime, Days, TimeDelta, Utc};
 use expect_test::expect;
 use serde_json::{Value, json};
 
@@ -90,6 +90,34 @@ async fn count(system: &TestSystem) {
     assert!(audit.status.success(), "{audit:?}");
 }
 
+#[tokio::test]
+async fn an_answer_counts_what_a_second_before_it_was_a_ticket_embedded() {
+    keep_counting(&TestSystem::embedded().await).await;
+}
+
+#[tokio::test]
+async fn an_answer_counts_what_a_second_before_it_was_a_ticket_distributed() {
+    keep_counting(&TestSystem::distributed(Servers::shared().await.backing().await).await).await;
+}
+
+/// Submits and asks in turns, for as long as it takes to get fresh and cached answers alike.
+async fn keep_counting(system: &TestSystem) {
+    /// How far behind an answer may be, and half as much for the way it takes in a busy test bed.
+    const BEHIND_MAX: TimeDelta = TimeDelta::milliseconds(1_500);
+    let time = |text: &Value| text.as_str().unwrap().parse::<DateTime<Utc>>().unwrap();
+    let mut created = Vec::new();
+    for _ in 0..100 {
+        let ticket = system.submit(&Form::valid()).await;
+        assert_eq!(ticket.status, 201);
+        created.push(time(&ticket.json()["timestamp"]));
+        let told = system.client().get(STATISTICS).bearer(ADMIN_TOKEN).send().await.json();
+        let counts_as_of = time(&told["data"]["generatedAt"]);
+        assert!(time(&told["timestamp"]) - counts_as_of < BEHIND_MAX, "{told}");
+        let at_least = created.iter().filter(|created| **created < counts_as_of).count() as u64;
+        assert!(told["data"]["total"].as_u64().unwrap() >= at_least, "{at_least}: {told}");
+    }
+}
+
 async fn days_are_counted_as_asked_for(api: Api) {
     let ask = async |query: &str| {
         let path = format!("{STATISTICS}{query}");
@@ -121,4 +149,6 @@ async fn days_are_counted_as_asked_for(api: Api) {
     {
         problem(&ask(&format!("?days={days}")).await, 422, "invalid_query");
     }
+    // Not ignored, since the days told would be taken for others.
+    problem(&ask("?timeZone=Europe/Berlin").await, 422, "invalid_query");
 }

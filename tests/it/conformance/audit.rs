@@ -1,6 +1,7 @@
 //! The promises of `common::ports::audit`.
 
 use common::ports::audit::{Depths, Deviation, StoredNumber};
+use common::ports::queue::Prefetch;
 
 use super::installation::{Installation, tickets};
 use super::on_both_backends;
@@ -61,7 +62,7 @@ async fn an_audit_finds_a_ticket_without_its_audit_entry(it: Installation) {
 
 async fn an_empty_installation_has_nothing_to_find(it: Installation) {
     // A broker has its queues from the first who needs them.
-    let consumer = it.backend.worker().await.consumers.open().await.unwrap();
+    let consumer = it.backend.worker().await.consumers.open(Prefetch::Many).await.unwrap();
     let audit = it.backend.audit().await;
     assert_eq!(audit.store.numbers("", 10).await.unwrap(), []);
     assert_eq!(audit.store.deviations().await.unwrap(), []);

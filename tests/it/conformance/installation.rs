@@ -8,7 +8,7 @@ use common::domain::{
     UserAgent, UserId,
 };
 use common::keys::NumberKey;
-use common::ports::backend::Backend;
+use common::ports::backend::{Backend, WorkerPorts};
 use common::trace::Trace;
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 use tokio::task::JoinHandle;
@@ -51,7 +51,8 @@ impl Installation {
             database_url: backing.database_url.clone().into(),
             amqp_url: backing.amqp_url.clone().into(),
             redis_url: backing.redis_url.clone().into(),
-            database_connections_max: 8,
+            edge_connections_max: 8,
+            worker_connections_max: 8,
             clock: Arc::new(SystemClock),
         };
         let backend = distributed::Backend::new(&settings).unwrap();
@@ -66,11 +67,17 @@ impl Installation {
 
     /// Runs a worker in this process, whose clock shows what `clock` does, until it is dropped.
     pub async fn run_worker(&self, clock: Arc<dyn Clock>) -> RunningWorker {
+        let ports = self.backend.worker().await;
+        Self::run_worker_on(ports, clock)
+    }
+
+    /// The same on ports that the test has changed.
+    pub fn run_worker_on(ports: WorkerPorts, clock: Arc<dyn Clock>) -> RunningWorker {
         let stop = CancellationToken::new();
         let settings =
             worker::Settings { lanes: 2, batch_submissions_max: 500, number_key: number_key() };
         let running = tokio::spawn(worker::run(
-            self.backend.worker().await,
+            ports,
             clock,
             Arc::new(SystemEntropy),
             settings,

@@ -7,7 +7,8 @@ use common::domain::Submission;
 use common::envelope;
 use common::ports::backend::EdgePorts;
 use common::ports::queue::{
-    Consumer, DeadLetter, DeadLetterReason, Delivery, Outcome, PublishError, Receipt, Settlement,
+    Consumer, DeadLetter, DeadLetterReason, Delivery, Outcome, Prefetch, PublishError, Receipt,
+    Settlement,
 };
 use tokio::task::JoinHandle;
 
@@ -23,6 +24,7 @@ on_both_backends! {
     an_unsettled_delivery_comes_back,
     a_settled_delivery_does_not_come_back,
     a_partly_settled_batch_comes_back_in_part,
+    a_careful_consumer_holds_one_delivery,
     a_receipt_reaches_the_edge_that_published,
     a_dead_letter_keeps_its_bytes_and_its_reason,
     a_whole_delivery_can_be_a_dead_letter,
@@ -66,7 +68,7 @@ fn reason() -> DeadLetterReason {
 
 async fn a_published_submission_is_delivered(it: Installation) {
     let edge = it.backend.edge().await;
-    let mut consumer = it.backend.worker().await.consumers.open().await.unwrap();
+    let mut consumer = it.backend.worker().await.consumers.open(Prefetch::Many).await.unwrap();
     let sent: Vec<Vec<_>> = (0..10).map(|n| (0..=n).map(submission).collect()).collect();
     let mut publishing = Vec::new();
     for envelope in &sent {
@@ -87,7 +89,7 @@ async fn a_published_submission_is_delivered(it: Installation) {
 
 async fn a_publish_is_durable_once_its_delivery_is_settled(it: Installation) {
     let edge = it.backend.edge().await;
-    let mut consumer = it.backend.worker().await.consumers.open().await.unwrap();
+    let mut consumer = it.backend.worker().await.consumers.open(Prefetch::Many).await.unwrap();
     let published = publish(&edge, vec![submission(1)]).await;
     let deliveries = receive(consumer.as_mut(), 1).await;
     consumer.settle(vec![done(&deliveries[0], Vec::new())]).await.unwrap();
@@ -100,13 +102,13 @@ async fn an_unsettled_delivery_comes_back(it: Installation) {
     let sent = vec![submission(1), submission(2)];
     let published = publish(&edge, sent.clone()).await;
     for attempts in 0..4 {
-        let mut consumer = worker.consumers.open().await.unwrap();
+        let mut consumer = worker.consumers.open(Prefetch::Many).await.unwrap();
         let deliveries = receive(consumer.as_mut(), 1).await;
         assert_eq!(deliveries[0].attempts, attempts);
         assert_eq!(submissions_of(&deliveries[0]), sent);
         drop(consumer);
     }
-    let mut consumer = worker.consumers.open().await.unwrap();
+    let mut consumer = worker.consumers.open(Prefetch::Many).await.unwrap();
     let deliveries = receive(consumer.as_mut(), 1).await;
     consumer.settle(vec![done(&deliveries[0], Vec::new())]).await.unwrap();
     published.await.unwrap().unwrap();
@@ -116,7 +118,7 @@ async fn a_settled_delivery_does_not_come_back(it: Installation) {
     let edge = it.backend.edge().await;
     let worker = it.backend.worker().await;
     let first = publish(&edge, vec![submission(1)]).await;
-    let mut consumer = worker.consumers.open().await.unwrap();
+    let mut consumer = worker.consumers.open(Prefetch::Many).await.unwrap();
     let deliveries = receive(consumer.as_mut(), 1).await;
     consumer.settle(vec![done(&deliveries[0], Vec::new())]).await.unwrap();
     first.await.unwrap().unwrap();
@@ -124,7 +126,7 @@ async fn a_settled_delivery_does_not_come_back(it: Installation) {
 
     let next = submission(2);
     let second = publish(&edge, vec![next.clone()]).await;
-    let mut consumer = worker.consumers.open().await.unwrap();
+    let mut consumer = worker.consumers.open(Prefetch::Many).await.unwrap();
     let deliveries = receive(consumer.as_mut(), 1).await;
     assert_eq!(submissions_of(&deliveries[0]), [next], "the first is gone");
     consumer.settle(vec![done(&deliveries[0], Vec::new())]).await.unwrap();
@@ -139,7 +141,7 @@ async fn a_partly_settled_batch_comes_back_in_part(it: Installation) {
     for number in 0..5 {
         publishing.push(publish(&edge, vec![submission(number)]).await);
     }
-    let mut consumer = worker.consumers.open().await.unwrap();
+    let mut consumer = worker.consumers.open(Prefetch::Many).await.unwrap();
     let deliveries = receive(consumer.as_mut(), 5).await;
     // The second and the fourth: nothing before them is settled.
     let settled = [&deliveries[1], &deliveries[3]];
@@ -147,13 +149,37 @@ async fn a_partly_settled_batch_comes_back_in_part(it: Installation) {
     let settled: Vec<_> = settled.into_iter().flat_map(submissions_of).collect();
     drop(consumer);
 
-    let mut consumer = worker.consumers.open().await.unwrap();
+    let mut consumer = worker.consumers.open(Prefetch::Many).await.unwrap();
     let back = receive(consumer.as_mut(), 3).await;
     assert_eq!(back.len(), 3);
     for delivery in &back {
         assert!(submissions_of(delivery).iter().all(|it| !settled.contains(it)));
     }
     consumer.settle(back.iter().map(|it| done(it, Vec::new())).collect()).await.unwrap();
+    for published in publishing {
+        published.await.unwrap().unwrap();
+    }
+}
+
+async fn a_careful_consumer_holds_one_delivery(it: Installation) {
+    let edge = it.backend.edge().await;
+    let worker = it.backend.worker().await;
+    let mut publishing = Vec::new();
+    for number in 0..3 {
+        publishing.push(publish(&edge, vec![submission(number)]).await);
+    }
+    let mut consumer = worker.consumers.open(Prefetch::One).await.unwrap();
+    assert_eq!(receive(consumer.as_mut(), 1).await.len(), 1);
+    let second = tokio::time::timeout(Duration::from_millis(300), consumer.receive(1_000)).await;
+    assert!(second.is_err(), "nothing more before it is settled");
+    drop(consumer);
+
+    let mut consumer = worker.consumers.open(Prefetch::Many).await.unwrap();
+    let deliveries = receive(consumer.as_mut(), 3).await;
+    let mut attempts: Vec<_> = deliveries.iter().map(|delivery| delivery.attempts).collect();
+    attempts.sort_unstable();
+    assert_eq!(attempts, [0, 0, 1], "the one it held is the one that counts");
+    consumer.settle(deliveries.iter().map(|it| done(it, Vec::new())).collect()).await.unwrap();
     for published in publishing {
         published.await.unwrap().unwrap();
     }
@@ -166,7 +192,7 @@ async fn a_receipt_reaches_the_edge_that_published(it: Installation) {
     for (edge, submission) in edges.iter().zip(&sent) {
         publish(edge, vec![submission.clone()]).await;
     }
-    let mut consumer = worker.consumers.open().await.unwrap();
+    let mut consumer = worker.consumers.open(Prefetch::Many).await.unwrap();
     let deliveries = receive(consumer.as_mut(), 2).await;
     let receipt = |id| Receipt { id, number: "SUP-2026-000042".parse().unwrap() };
     let settlements = deliveries
@@ -182,7 +208,7 @@ async fn a_receipt_reaches_the_edge_that_published(it: Installation) {
 
 async fn a_dead_letter_keeps_its_bytes_and_its_reason(it: Installation) {
     let edge = it.backend.edge().await;
-    let mut consumer = it.backend.worker().await.consumers.open().await.unwrap();
+    let mut consumer = it.backend.worker().await.consumers.open(Prefetch::Many).await.unwrap();
     let published = publish(&edge, vec![submission(1), submission(2)]).await;
     let deliveries = receive(consumer.as_mut(), 1).await;
     let body = bytes::Bytes::from_static(b"\x00\xff not even text");
@@ -202,13 +228,14 @@ async fn a_dead_letter_keeps_its_bytes_and_its_reason(it: Installation) {
             ("invalid", "for a test")
         );
         assert!(letters[0].first_seen_at.timestamp() > 0);
+        assert_eq!(letters[0].attempts, 1);
     }
     until(DEADLINE, "the depth shows it", async || queue.depths().await.unwrap().dead == 1).await;
 }
 
 async fn a_whole_delivery_can_be_a_dead_letter(it: Installation) {
     let edge = it.backend.edge().await;
-    let mut consumer = it.backend.worker().await.consumers.open().await.unwrap();
+    let mut consumer = it.backend.worker().await.consumers.open(Prefetch::Many).await.unwrap();
     let sent = vec![submission(1), submission(2)];
     let published = publish(&edge, sent.clone()).await;
     let deliveries = receive(consumer.as_mut(), 1).await;
@@ -222,8 +249,10 @@ async fn a_whole_delivery_can_be_a_dead_letter(it: Installation) {
 async fn two_lanes_share_the_queue_and_no_delivery(it: Installation) {
     let edge = it.backend.edge().await;
     let worker = it.backend.worker().await;
-    let mut lanes =
-        [worker.consumers.open().await.unwrap(), worker.consumers.open().await.unwrap()];
+    let mut lanes = [
+        worker.consumers.open(Prefetch::Many).await.unwrap(),
+        worker.consumers.open(Prefetch::Many).await.unwrap(),
+    ];
     let mut publishing = Vec::new();
     for number in 0..40 {
         publishing.push(publish(&edge, vec![submission(number)]).await);

@@ -77,9 +77,9 @@ async fn what_a_full_queue_refuses_is_refused_and_what_it_took_becomes_a_ticket(
 }
 
 async fn go_through_the_faults(servers: &mut Servers) {
-    stop_and_freeze(&mut servers.redis).await;
-    stop_and_freeze(&mut servers.postgres).await;
-    stop_and_freeze(&mut servers.rabbitmq).await;
+    stop_kill_and_freeze(&mut servers.redis).await;
+    stop_kill_and_freeze(&mut servers.postgres).await;
+    stop_kill_and_freeze(&mut servers.rabbitmq).await;
     // Out of memory, a broker reads nothing more from those who publish.
     servers.rabbitmq.control().run(&["set_vm_memory_high_watermark", "0"]).await;
     tokio::time::sleep(SOME_LOAD).await;
@@ -112,9 +112,13 @@ impl Load {
 }
 
 /// Some load before each fault, while it lasts, and after.
-async fn stop_and_freeze(server: &mut impl Server) {
+async fn stop_kill_and_freeze(server: &mut impl Server) {
     tokio::time::sleep(SOME_LOAD).await;
     server.stop().await;
+    tokio::time::sleep(SOME_LOAD).await;
+    server.start_again().await;
+    tokio::time::sleep(SOME_LOAD).await;
+    server.kill();
     tokio::time::sleep(SOME_LOAD).await;
     server.start_again().await;
     tokio::time::sleep(SOME_LOAD).await;

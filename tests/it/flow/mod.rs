@@ -1,6 +1,7 @@
 //! Flow tests: whole installations of real processes on real servers, one promise a test.
 
 mod changelogs;
+mod crashers;
 mod crowd;
 mod crowd_tests;
 mod faults;

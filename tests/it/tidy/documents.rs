@@ -93,7 +93,39 @@ fn every_setting_is_in_an_operators_document() {
 }
 
 #[test]
+fn every_promise_names_a_test_that_there_is() {
+    let files = files();
+    let tests: String = files
+        .iter()
+        .filter(|file| file.is_rust() && file.path.starts_with("tests/it/"))
+        .map(|file| file.text.as_str())
+        .collect();
+    let mut violations = Vec::new();
+    for file in files.iter().filter(|file| makes_promises(&file.path)) {
+        // Of a port's documentation only the bullets; the rest names fields and functions.
+        let lines = file.text.lines().filter(|line| !file.is_rust() || line.starts_with("//! - `"));
+        let missing = lines.flat_map(names).filter(|name| !tests.contains(&format!("fn {name}(")));
+        violations.extend(missing.map(|name| format!("{}: {name}", file.path)));
+    }
+    assert_none(&violations);
+}
+
+fn makes_promises(path: &str) -> bool {
+    ["docs/guarantees.md", "README.md"].contains(&path) || path.starts_with("common/src/ports/")
+}
+
+/// What stands in backticks and is shaped like a test's name.
+fn names(line: &str) -> impl Iterator<Item = &str> {
+    let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let quoted = line.split('`').skip(1).step_by(2);
+    quoted.filter(move |word| word.matches('_').count() > 1 && word.chars().all(is_part))
+}
+
+#[test]
 fn the_reading_of_lines_is_right() {
+    let line = "`a_b_c` and `SUPPORT_NUMBER_KEY`, [`d_e_2`](x.rs), `dead_letters`, f_g_h";
+    assert_eq!(names(line).collect::<Vec<_>>(), ["a_b_c", "d_e_2"]);
+
     let line = "[a](b.md#c), ![d](e.png) and [f](https://g.h/i).";
     assert_eq!(targets(line).collect::<Vec<_>>(), ["b.md#c", "e.png", "https://g.h/i"]);
     assert_eq!(targets("[a]: b.md").collect::<Vec<_>>(), ["b.md"]);

@@ -56,7 +56,7 @@ impl Broker {
                 None => break,
             }
         }
-        channel.close(200, "looked".into()).await?;
+        timeout(CALL_DEADLINE, channel.close(200, "looked".into())).await??;
         Ok(letters)
     }
 }

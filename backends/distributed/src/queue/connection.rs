@@ -21,12 +21,12 @@ pub(super) async fn connect(uri: &AMQPUri, name: &str) -> Result<Connection, Cau
 pub(super) struct SharedConnection {
     uri: AMQPUri,
     name: &'static str,
-    current: Mutex<Option<Arc<Connection>>>,
+    current: Arc<Mutex<Option<Arc<Connection>>>>,
 }
 
 impl SharedConnection {
     pub(super) fn new(uri: AMQPUri, name: &'static str) -> Self {
-        Self { uri, name, current: Mutex::new(None) }
+        Self { uri, name, current: Arc::default() }
     }
 
     /// A new channel on a live connection.
@@ -43,13 +43,19 @@ impl SharedConnection {
     }
 
     async fn live(&self) -> Result<Arc<Connection>, Cause> {
-        let mut current = self.current.lock().await;
+        let mut current = Arc::clone(&self.current).lock_owned().await;
         if let Some(connection) = current.as_ref().filter(|it| it.status().connected()) {
             return Ok(Arc::clone(connection));
         }
-        let connection = Arc::new(connect(&self.uri, self.name).await?);
-        *current = Some(Arc::clone(&connection));
-        Ok(connection)
+        let (uri, name) = (self.uri.clone(), self.name);
+        // A task of its own: who probes gives up before CALL_DEADLINE, and a connect that takes
+        // longer than that would begin anew for ever. It holds the lock, so there is one at a time.
+        let opening = tokio::spawn(async move {
+            let connection = Arc::new(connect(&uri, name).await?);
+            *current = Some(Arc::clone(&connection));
+            Ok(connection)
+        });
+        opening.await?
     }
 
     pub(super) async fn close(&self) {

@@ -1,6 +1,6 @@
 //! Consuming: one consumer is one channel, used by one lane of a worker.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,7 +9,8 @@ use common::{
     clock::Clock,
     envelope,
     ports::queue::{
-        ConsumeError, Consumer, ConsumerSource, DeadLetter, Delivery, Outcome, Receipt, Settlement,
+        ConsumeError, Consumer, ConsumerSource, DeadLetter, DeadLetterReason, Delivery, Outcome,
+        Prefetch, Receipt, Settlement,
     },
 };
 use futures_util::{
@@ -31,10 +32,14 @@ use super::{
     receipts, topology,
 };
 
-/// Envelopes the broker hands a lane ahead of their settlement: enough to fill the next batch while
-/// one is being stored, few enough to be held in memory whatever their size, and below the 300
-/// beyond which quorum queues gain nothing.
-const PREFETCH: u16 = 256;
+/// Envelopes the broker hands a busy lane ahead of their settlement: enough to fill the next batch
+/// while one is being stored, and below the 300 beyond which quorum queues gain nothing. The edge
+/// fills an envelope to 256 KiB, so a lane holds 64 MiB at the very most of ours.
+const PREFETCH_MANY: u16 = 256;
+
+/// A lane opens without a way to answer if there is none by then: acknowledging is what empties a
+/// broker in need.
+const ANSWERS_WAIT: Duration = Duration::from_secs(1);
 
 /// Opens lanes on one connection. What they publish, receipts and dead letters, goes over another:
 /// a broker in need blocks connections that publish, and acknowledgements must get through.
@@ -53,14 +58,13 @@ impl Consumers {
         Self { connection, answers, clock }
     }
 
-    async fn open_lane(&self) -> Result<Lane, Cause> {
-        // What is delivered wants an answer, and perhaps a burial.
-        timeout(CALL_DEADLINE, self.answers.ready()).await??;
+    async fn open_lane(&self, prefetch: Prefetch) -> Result<Lane, Cause> {
+        let _ = timeout(ANSWERS_WAIT, self.answers.ready()).await;
         let channel = self.connection.channel().await?;
         let consuming = async {
             topology::declare(&channel).await?;
             // Before the first consume: what arrives earlier is not bounded by it.
-            channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
+            channel.basic_qos(envelopes(prefetch), BasicQosOptions::default()).await?;
             let mut messages = SelectAll::new();
             for queue in [topology::INTAKE, topology::UNROUTED] {
                 let options = BasicConsumeOptions::default();
@@ -86,9 +90,16 @@ impl Consumers {
 
 #[async_trait]
 impl ConsumerSource for Consumers {
-    async fn open(&self) -> Result<Box<dyn Consumer>, ConsumeError> {
-        let lane = self.open_lane().await.map_err(ConsumeError)?;
+    async fn open(&self, prefetch: Prefetch) -> Result<Box<dyn Consumer>, ConsumeError> {
+        let lane = self.open_lane(prefetch).await.map_err(ConsumeError)?;
         Ok(Box::new(lane))
+    }
+}
+
+const fn envelopes(prefetch: Prefetch) -> u16 {
+    match prefetch {
+        Prefetch::Many => PREFETCH_MANY,
+        Prefetch::One => 1,
     }
 }
 
@@ -127,12 +138,10 @@ impl Consumer for Lane {
 
     async fn settle(&mut self, settlements: Vec<Settlement>) -> Result<(), ConsumeError> {
         let mut replies: BTreeMap<String, Vec<Receipt>> = BTreeMap::new();
-        let mut dead = Vec::new();
-        let mut tags = Vec::with_capacity(settlements.len());
+        let (mut settled, mut buried, mut letters) = (Vec::new(), Vec::new(), Vec::new());
         for Settlement { tag, outcome } in settlements {
-            let held =
-                self.held.remove(&tag).ok_or_else(|| ConsumeError("an unknown tag".into()))?;
-            tags.push(tag);
+            let held = self.held.get(&tag).ok_or_else(|| ConsumeError("an unknown tag".into()))?;
+            let letters_before = letters.len();
             match outcome {
                 Outcome::Done { receipts, dead_letters } => {
                     // Only where the broker itself wrote the address: anybody else's could be a queue.
@@ -140,23 +149,20 @@ impl Consumer for Lane {
                     if let Some(edge) = edge.filter(|it| it.as_str().starts_with(DIRECT_REPLY_TO)) {
                         replies.entry(edge.to_string()).or_default().extend(receipts);
                     }
-                    dead.extend(dead_letters.into_iter().map(|letter| self.part(&held, letter)));
+                    letters.extend(dead_letters.into_iter().map(|letter| self.part(held, letter)));
                 }
-                Outcome::Dead(reason) => dead.push(letter::bury(
-                    held.body,
-                    &held.properties,
-                    &reason,
-                    held.attempts,
-                    self.clock.now(),
-                )),
+                Outcome::Dead(reason) => letters.push(self.whole(held, &reason)),
             }
+            if letters.len() > letters_before { &mut buried } else { &mut settled }.push(tag);
         }
         for (edge, receipts) in replies {
             self.answers.offer(reply(edge, &receipts));
         }
-        let burials = dead.into_iter().map(|letter| self.answers.publish(letter));
+        // What is stored does not wait for what has to be buried, which may be impossible now.
+        self.acknowledge(settled).await.map_err(|error| ConsumeError(error.into()))?;
+        let burials = letters.into_iter().map(|letter| self.answers.publish(letter));
         try_join_all(burials).await.map_err(|error| ConsumeError(error.into()))?;
-        self.acknowledge(tags).await.map_err(|error| ConsumeError(error.into()))
+        self.acknowledge(buried).await.map_err(|error| ConsumeError(error.into()))
     }
 }
 
@@ -180,12 +186,19 @@ impl Lane {
     /// One submission of an envelope on its way to the dead letters.
     fn part(&self, held: &Held, letter: DeadLetter) -> Message {
         let DeadLetter { body, reason } = letter;
-        letter::bury(body, &envelope_properties(), &reason, held.attempts, self.clock.now())
+        letter::bury(body, &envelope_properties(), &reason, held.attempts + 1, self.clock.now())
+    }
+
+    /// A delivery that is dead as a whole.
+    fn whole(&self, held: &Held, reason: &DeadLetterReason) -> Message {
+        let body = held.body.clone();
+        letter::bury(body, &held.properties, reason, held.attempts + 1, self.clock.now())
     }
 
     /// Acknowledges in one frame what has nothing unsettled before it.
     async fn acknowledge(&mut self, mut tags: Vec<u64>) -> lapin::Result<()> {
         tags.sort_unstable();
+        self.held.retain(|tag, _| tags.binary_search(tag).is_err());
         let first_held = self.held.keys().next().copied().unwrap_or(u64::MAX);
         let in_order = tags.partition_point(|tag| *tag < first_held);
         let (together, alone) = tags.split_at(in_order);

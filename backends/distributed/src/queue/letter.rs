@@ -19,6 +19,8 @@ const ATTEMPTS: &str = "attempts";
 const DELIVERY_COUNT: &str = "x-delivery-count";
 /// Tells why the broker itself gave a message up.
 const FIRST_DEATH_REASON: &str = "x-first-death-reason";
+/// Tells of each queue that gave the message up, when it last did, the latest first.
+const DEATHS: &str = "x-death";
 
 /// How often a message was delivered before.
 pub(super) fn earlier_deliveries(delivery: &Delivery) -> u32 {
@@ -80,17 +82,25 @@ pub(super) fn exhume(delivery: &Delivery) -> BuriedLetter {
     };
     let first_seen_at = text(headers, FIRST_SEEN_AT)
         .and_then(|text| DateTime::parse_from_rfc3339(&text).ok())
-        .map(|time| time.to_utc());
+        .map(|time| time.to_utc())
+        .or_else(|| died_at(headers));
+    // The broker gives up after its limit, and says no number. Its count of deliveries starts anew
+    // among the dead letters, where it is our own looks.
+    let attempts = integer(headers, ATTEMPTS).unwrap_or(topology::DELIVERIES_MAX + 1);
     BuriedLetter {
         body: delivery.data.clone().into(),
         code,
         detail: text(headers, DETAIL).or(by_broker).unwrap_or_default(),
         first_seen_at: first_seen_at.unwrap_or_default(),
-        attempts: integer(headers, ATTEMPTS)
-            .or_else(|| integer(headers, DELIVERY_COUNT))
-            .and_then(|attempts| u32::try_from(attempts).ok())
-            .unwrap_or_default(),
+        attempts: u32::try_from(attempts).unwrap_or_default(),
     }
+}
+
+fn died_at(headers: &FieldTable) -> Option<DateTime<Utc>> {
+    let AMQPValue::FieldArray(deaths) = headers.inner().get(DEATHS)? else { return None };
+    let AMQPValue::FieldTable(death) = deaths.as_slice().first()? else { return None };
+    let AMQPValue::Timestamp(seconds) = death.inner().get("time")? else { return None };
+    DateTime::from_timestamp(i64::try_from(*seconds).ok()?, 0)
 }
 
 fn headers(properties: &BasicProperties) -> Option<&FieldTable> {

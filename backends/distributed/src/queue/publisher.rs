@@ -7,13 +7,14 @@
 use std::{pin::Pin, time::Duration};
 
 use async_trait::async_trait;
-use backon::{ExponentialBuilder, Retryable};
+use backon::Retryable;
 use bytes::Bytes;
 use common::{
     Cause,
     domain::Submission,
     envelope,
     ports::queue::{PublishError, Publisher, Receipt},
+    retry::persistently,
 };
 use futures_util::{FutureExt, Stream, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use lapin::{
@@ -37,6 +38,9 @@ use super::{
 /// A publish that is not confirmed by then is given up; its outcome stays open. The edge's answer
 /// waits for it.
 const CONFIRM_DEADLINE: Duration = Duration::from_secs(2);
+
+/// A broker that is back is found within this.
+const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(2);
 
 /// Messages published and not yet confirmed. The broker writes them to disk together, so more of
 /// them share a flush; beyond this they only grow old.
@@ -130,6 +134,9 @@ impl IntakePublisher {
 #[async_trait]
 impl Publisher for IntakePublisher {
     async fn publish(&self, submissions: Vec<Submission>) -> Result<(), PublishError> {
+        if submissions.is_empty() {
+            return Ok(());
+        }
         let message = Message {
             exchange: topology::INTAKE,
             routing_key: String::new(),
@@ -193,15 +200,12 @@ impl Owner {
     /// Tries until there is a session, refusing at once whatever is asked meanwhile. `None` when
     /// nobody can ask any more.
     async fn connected(&mut self) -> Option<Session> {
-        let every_so_often = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(100))
-            .with_max_delay(Duration::from_secs(2))
-            .with_jitter()
-            .without_max_times();
         let Self { uri, name, receipts, requests, .. } = self;
-        let opening = (|| Session::open(uri, name, receipts.clone())).retry(every_so_often).notify(
-            |cause, delay| warn!(connection = *name, %cause, ?delay, "no broker, trying again"),
-        );
+        let opening = (|| Session::open(uri, name, receipts.clone()))
+            .retry(persistently(RECONNECT_DELAY_MAX))
+            .notify(
+                |cause, delay| warn!(connection = *name, %cause, ?delay, "no broker, trying again"),
+            );
         let mut opening = std::pin::pin!(opening.into_future());
         loop {
             tokio::select! {
@@ -261,8 +265,10 @@ impl Session {
             is_ready.send_replace(!self.is_blocked);
             let has_room = self.is_blocked || self.in_flight.len() < IN_FLIGHT_MAX;
             let served = tokio::select! {
-                Some(settled) = self.in_flight.next() => self.settle(settled),
+                // Before anything is published it must be known that publishing is blocked.
+                biased;
                 Some(event) = self.events.next() => self.heed(event),
+                Some(settled) = self.in_flight.next() => self.settle(settled),
                 receipts = next_reply(&mut self.replies) => receipts,
                 request = requests.recv(), if has_room => match request {
                     Some(request) => self.take(request).await,
@@ -288,8 +294,14 @@ impl Session {
             &message.body,
             message.properties,
         );
-        // Until this is done nothing else is, so it must be: it only hands the frames over.
-        let confirmation = timeout(CONFIRM_DEADLINE, published).await??;
+        // Nothing else is done meanwhile: it only hands the frames over, unless the broker blocks.
+        let confirmation = tokio::select! {
+            published = timeout(CONFIRM_DEADLINE, published) => published??,
+            Some(event) = self.events.next() => {
+                let _ = confirmed.send(Err(PublishError::Unconfirmed));
+                return self.heed(event);
+            }
+        };
         let outcome = async move {
             let outcome = match timeout(CONFIRM_DEADLINE, confirmation).await {
                 Ok(Ok(Confirmation::Ack(None))) => Ok(()),

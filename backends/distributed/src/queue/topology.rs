@@ -26,7 +26,7 @@ pub(super) const DEAD_LETTERS: &str = "support.dead-letters";
 
 /// After so many failed deliveries the broker gives a message up. Said outright since the default
 /// depends on its release. Workers that die count for every message they held, hence not lower.
-const DELIVERIES_MAX: i64 = 20;
+pub(super) const DELIVERIES_MAX: i64 = 20;
 
 /// Beyond so many envelopes the queue refuses, and edges answer 503. A policy can set it lower.
 const ENVELOPES_MAX: i64 = 1_000_000;

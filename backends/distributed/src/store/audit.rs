@@ -1,4 +1,6 @@
-//! The store held against itself. These statements scan, so they may take longer than others.
+//! The store held against itself. Some of these statements scan, and may take longer than others.
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -6,9 +8,13 @@ use common::ports::{
     audit::{Deviation, StoreAudit, StoredNumber},
     store::StoreError,
 };
-use sqlx::{FromRow, Postgres, pool::PoolConnection};
+use sqlx::FromRow;
 
-use super::{Store, failed};
+use super::{Store, bounded, within};
+
+/// A scan of all tickets takes minutes when there are a hundred million of them; a server that does
+/// not say anything for longer is gone.
+const SCAN_DEADLINE: Duration = Duration::from_mins(10);
 
 #[derive(FromRow)]
 struct NumberRow {
@@ -24,23 +30,12 @@ struct DeviationRow {
     recounted: i64,
 }
 
-impl Store {
-    /// A connection of its own on which a statement may take its time. It is not given back: the
-    /// limit lifted here must not be lifted for anybody else.
-    async fn unhurried(&self) -> Result<sqlx::PgConnection, StoreError> {
-        let connection: PoolConnection<Postgres> = self.pool.acquire().await.map_err(failed)?;
-        let mut connection = connection.detach();
-        sqlx::query("SET statement_timeout = 0").execute(&mut connection).await.map_err(failed)?;
-        Ok(connection)
-    }
-}
-
 #[async_trait]
 impl StoreAudit for Store {
     async fn numbers(&self, after: &str, limit: u32) -> Result<Vec<StoredNumber>, StoreError> {
         let query = sqlx::query_as::<_, NumberRow>(include_str!("../../sql/audit_numbers.sql"));
         let query = query.bind(after).bind(i64::from(limit));
-        let rows = query.fetch_all(&self.pool).await.map_err(failed)?;
+        let rows = bounded(async { query.fetch_all(&mut *self.lend().await?).await }).await?;
         Ok(rows
             .into_iter()
             .map(|NumberRow { number, submitted_at }| StoredNumber { number, submitted_at })
@@ -49,20 +44,17 @@ impl StoreAudit for Store {
 
     async fn reserved(&self, year: u16) -> Result<u64, StoreError> {
         let query = sqlx::query_scalar::<_, i64>(include_str!("../../sql/audit_reserved.sql"));
-        let next = query
-            .bind(i32::from(year))
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(failed)?
-            .unwrap_or_default();
-        u64::try_from(next).map_err(|_| StoreError::Corrupt("ticket_counters.next".to_owned()))
+        let query = query.bind(i32::from(year));
+        let next = bounded(async { query.fetch_optional(&mut *self.lend().await?).await }).await?;
+        u64::try_from(next.unwrap_or_default())
+            .map_err(|_| StoreError::Corrupt("ticket_counters.next".to_owned()))
     }
 
     async fn deviations(&self) -> Result<Vec<Deviation>, StoreError> {
         let query =
             sqlx::query_as::<_, DeviationRow>(include_str!("../../sql/audit_statistics.sql"));
         let mut connection = self.unhurried().await?;
-        let rows = query.fetch_all(&mut connection).await.map_err(failed)?;
+        let rows = within(SCAN_DEADLINE, query.fetch_all(&mut connection)).await?;
         Ok(rows
             .into_iter()
             .map(|DeviationRow { dimension, value, kept, recounted }| Deviation {
@@ -77,7 +69,7 @@ impl StoreAudit for Store {
     async fn unaudited(&self) -> Result<u64, StoreError> {
         let query = sqlx::query_scalar::<_, i64>(include_str!("../../sql/audit_unaudited.sql"));
         let mut connection = self.unhurried().await?;
-        let count = query.fetch_one(&mut connection).await.map_err(failed)?;
+        let count = within(SCAN_DEADLINE, query.fetch_one(&mut connection)).await?;
         u64::try_from(count).map_err(|_| StoreError::Corrupt("count".to_owned()))
     }
 }

@@ -1,6 +1,7 @@
 //! Postgres.
 
 mod audit;
+mod loan;
 mod statistics;
 mod tickets;
 
@@ -9,19 +10,34 @@ use std::{str::FromStr, time::Duration};
 use common::ports::store::StoreError;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
-    PgPool,
+    PgConnection, PgPool,
+    error::DatabaseError,
     migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use thiserror::Error;
+use tokio::time::timeout;
+
+use self::loan::Loan;
 
 /// How long a caller waits for a connection; longer than a busy pool needs, shorter than anybody
 /// waits for an answer.
 const ACQUIRE_DEADLINE: Duration = Duration::from_secs(2);
 
-/// Every call gives up by then, also when the server has stopped answering without hanging up.
-/// Longer than the server's own limit on a statement, so that normally the server says so first.
+/// Every call but a migration and a full scan gives up by then, also when the server has stopped
+/// answering without hanging up. Longer than the server's own limit on a statement, so that normally
+/// the server says so first.
 const CALL_DEADLINE: Duration = Duration::from_secs(6);
+
+/// A migration may rewrite a large table. The deadline is only for a server that is gone without a
+/// word: waiting for an answer on a connection that nothing is sent on, nobody would ever notice.
+const MIGRATION_DEADLINE: Duration = Duration::from_hours(1);
+
+/// A server that has vanished need not hear that we go.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
+
+/// The constraint that a ticket's number breaks when another ticket has it.
+const NUMBER_IS_UNIQUE: &str = "tickets_number_key";
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
@@ -61,7 +77,12 @@ impl Store {
     }
 
     pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
-        MIGRATIONS.run(&self.pool).await.map_err(|error| match error {
+        let mut connection = self.unhurried().await?;
+        // What `run` does, whose bounds keep it from being awaited here.
+        let run = MIGRATIONS.run_direct(None, &mut connection, false);
+        let run = timeout(MIGRATION_DEADLINE, run).await;
+        let run = run.map_err(|elapsed| StoreError::Unavailable(Box::new(elapsed)))?;
+        run.map_err(|error| match error {
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
                 failed(error)
             }
@@ -72,24 +93,49 @@ impl Store {
 
     pub(crate) async fn adopt_key(&self, fingerprint: &str) -> Result<bool, StoreError> {
         let query = sqlx::query_scalar::<_, String>(include_str!("../../sql/adopt_key.sql"));
-        let kept = bounded(query.bind(fingerprint).fetch_one(&self.pool)).await?;
+        let query = query.bind(fingerprint);
+        let kept = bounded(async { query.fetch_one(&mut *self.lend().await?).await }).await?;
         Ok(kept == fingerprint)
     }
 
-    pub(crate) async fn ping(&self) -> Result<(), StoreError> {
-        bounded(sqlx::query("SELECT 1").execute(&self.pool)).await?;
+    pub(crate) async fn probe(&self) -> Result<(), StoreError> {
+        let query = sqlx::query(include_str!("../../sql/probe.sql"));
+        bounded(async { query.execute(&mut *self.lend().await?).await }).await?;
         Ok(())
     }
 
     pub(crate) async fn close(&self) {
-        self.pool.close().await;
+        // It waits for every connection that is still lent.
+        let _ = timeout(CLOSE_DEADLINE, self.pool.close()).await;
+    }
+
+    async fn lend(&self) -> Result<Loan, sqlx::Error> {
+        self.pool.acquire().await.map(Loan::of)
+    }
+
+    /// A connection of its own on which a statement may take its time; to wait for a lock it still
+    /// may not. It is not given back: the limit lifted here must not be lifted for anybody else.
+    async fn unhurried(&self) -> Result<PgConnection, StoreError> {
+        bounded(async {
+            let mut connection = self.pool.acquire().await?.detach();
+            sqlx::query("SET statement_timeout = 0").execute(&mut connection).await?;
+            Ok(connection)
+        })
+        .await
     }
 }
 
 /// Runs a query under [`CALL_DEADLINE`]. No query of ours opens a transaction, so giving one up
 /// leaves nothing half done.
 async fn bounded<T>(query: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
-    match tokio::time::timeout(CALL_DEADLINE, query).await {
+    within(CALL_DEADLINE, query).await
+}
+
+async fn within<T>(
+    deadline: Duration,
+    query: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, StoreError> {
+    match timeout(deadline, query).await {
         Ok(answer) => answer.map_err(failed),
         Err(elapsed) => Err(StoreError::Unavailable(Box::new(elapsed))),
     }
@@ -106,19 +152,94 @@ struct Refusal {
 /// What a caller can do about an error: try again, or try without the data.
 fn failed(error: sqlx::Error) -> StoreError {
     match error {
-        sqlx::Error::Database(database) => {
-            let code = database.code().unwrap_or_default().into_owned();
-            // Classes of SQLSTATE: 22 data exception, 23 integrity constraint, 54 program limit.
-            if ["22", "23", "54"].iter().any(|class| code.starts_with(class)) {
-                let constraint = database.constraint().unwrap_or_default().to_owned();
-                StoreError::Rejected(Box::new(Refusal { code, constraint }))
-            } else {
-                StoreError::Unavailable(Box::new(sqlx::Error::Database(database)))
-            }
+        sqlx::Error::Database(refused) if is_the_datas_fault(&*refused) => {
+            let code = refused.code().unwrap_or_default().into_owned();
+            let constraint = refused.constraint().unwrap_or_default().to_owned();
+            StoreError::Rejected(Box::new(Refusal { code, constraint }))
         }
         sqlx::Error::ColumnDecode { index, .. } => StoreError::Corrupt(format!("column {index}")),
         // The value cannot even be written to the wire.
         error @ sqlx::Error::Encode(_) => StoreError::Rejected(Box::new(error)),
         error => StoreError::Unavailable(Box::new(error)),
+    }
+}
+
+/// Whether no retry would help. Classes of SQLSTATE: 22 data exception, 23 integrity constraint, 54
+/// program limit.
+///
+/// A number that is taken is no fault of the submission it was given to. It comes of a block of
+/// counters from before the database was restored, and the next block has others.
+fn is_the_datas_fault(error: &dyn DatabaseError) -> bool {
+    let code = error.code().unwrap_or_default();
+    ["22", "23", "54"].iter().any(|class| code.starts_with(class))
+        && error.constraint() != Some(NUMBER_IS_UNIQUE)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{borrow::Cow, fmt};
+
+    use sqlx::error::ErrorKind;
+
+    use super::*;
+
+    /// An error as the server would tell it: SQLSTATE and constraint.
+    #[derive(Debug)]
+    struct Told(&'static str, Option<&'static str>);
+
+    impl fmt::Display for Told {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl std::error::Error for Told {}
+
+    impl DatabaseError for Told {
+        fn message(&self) -> &str {
+            self.0
+        }
+
+        fn code(&self) -> Option<Cow<'_, str>> {
+            Some(self.0.into())
+        }
+
+        fn constraint(&self) -> Option<&str> {
+            self.1
+        }
+
+        fn kind(&self) -> ErrorKind {
+            ErrorKind::Other
+        }
+
+        fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+            self
+        }
+    }
+
+    #[test]
+    fn only_what_no_retry_helps_is_held_against_the_submission() {
+        for (told, is_rejected) in [
+            (Told("22021", None), true),
+            (Told("23514", Some("tickets_subject_check")), true),
+            (Told("23505", Some("tickets_number_key")), false),
+            (Told("54000", None), true),
+            (Told("40P01", None), false),
+            (Told("57014", None), false),
+            (Told("53300", None), false),
+        ] {
+            let name = format!("{told:?}");
+            let error = failed(sqlx::Error::Database(Box::new(told)));
+            assert_eq!(matches!(error, StoreError::Rejected(_)), is_rejected, "{name}");
+            assert_eq!(matches!(error, StoreError::Unavailable(_)), !is_rejected, "{name}");
+        }
     }
 }

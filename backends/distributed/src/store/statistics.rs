@@ -23,7 +23,7 @@ impl StatisticsReader for Store {
         let first_day = now.date_naive() - Days::new(u64::from(DAYS_MAX) - 1);
         let query = sqlx::query_as::<_, CountRow>(include_str!("../../sql/read_statistics.sql"));
         let query = query.bind(first_day.to_string());
-        let rows = bounded(query.fetch_all(&self.pool)).await?;
+        let rows = bounded(async { query.fetch_all(&mut *self.lend().await?).await }).await?;
         let mut statistics = Statistics::as_of(now);
         for CountRow { dimension, value, count } in rows {
             statistics

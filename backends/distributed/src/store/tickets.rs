@@ -24,7 +24,7 @@ impl TicketWriter for Store {
     async fn reserve(&self, year: u16, count: u32) -> Result<Range<u64>, StoreError> {
         let query = sqlx::query_scalar::<_, i64>(include_str!("../../sql/reserve_counters.sql"));
         let query = query.bind(i32::from(year)).bind(i64::from(count));
-        let next = bounded(query.fetch_one(&self.pool)).await?;
+        let next = bounded(async { query.fetch_one(&mut *self.lend().await?).await }).await?;
         let next = u64::try_from(next)
             .map_err(|_| StoreError::Corrupt("ticket_counters.next".to_owned()))?;
         Ok(next - u64::from(count)..next)
@@ -68,7 +68,7 @@ impl Store {
             .bind(&columns.fingerprints)
             .bind(&columns.request_ids)
             .bind(&columns.traceparents);
-        let ids = bounded(query.fetch_all(&self.pool)).await?;
+        let ids = bounded(async { query.fetch_all(&mut *self.lend().await?).await }).await?;
         Ok(ids.into_iter().collect())
     }
 
@@ -78,14 +78,16 @@ impl Store {
     ) -> Result<HashMap<Uuid, ExistingRow>, StoreError> {
         let ids: Vec<Uuid> = batch.iter().map(|ticket| ticket.submission.id.as_uuid()).collect();
         let query = sqlx::query_as::<_, ExistingRow>(include_str!("../../sql/find_existing.sql"));
-        let rows = bounded(query.bind(ids).fetch_all(&self.pool)).await?;
+        let query = query.bind(ids);
+        let rows = bounded(async { query.fetch_all(&mut *self.lend().await?).await }).await?;
         Ok(rows.into_iter().map(|row| (row.id, row)).collect())
     }
 
     async fn with_history(&self, row: Option<TicketRow>) -> Result<Option<Ticket>, StoreError> {
         let Some(row) = row else { return Ok(None) };
         let query = sqlx::query_as::<_, StatusRow>(include_str!("../../sql/status_history.sql"));
-        let statuses = bounded(query.bind(row.id).fetch_all(&self.pool)).await?;
+        let query = query.bind(row.id);
+        let statuses = bounded(async { query.fetch_all(&mut *self.lend().await?).await }).await?;
         let history = statuses.into_iter().map(StatusChange::try_from).collect::<Result<_, _>>()?;
         Ok(Some(Ticket { history, ..Ticket::try_from(row)? }))
     }
@@ -95,13 +97,15 @@ impl Store {
 impl TicketReader for Store {
     async fn by_number(&self, number: &TicketNumber) -> Result<Option<Ticket>, StoreError> {
         let query = sqlx::query_as::<_, TicketRow>(include_str!("../../sql/ticket_by_number.sql"));
-        let row = bounded(query.bind(number.to_string()).fetch_optional(&self.pool)).await?;
+        let query = query.bind(number.to_string());
+        let row = bounded(async { query.fetch_optional(&mut *self.lend().await?).await }).await?;
         self.with_history(row).await
     }
 
     async fn by_id(&self, id: SubmissionId) -> Result<Option<Ticket>, StoreError> {
         let query = sqlx::query_as::<_, TicketRow>(include_str!("../../sql/ticket_by_id.sql"));
-        let row = bounded(query.bind(id.as_uuid()).fetch_optional(&self.pool)).await?;
+        let query = query.bind(id.as_uuid());
+        let row = bounded(async { query.fetch_optional(&mut *self.lend().await?).await }).await?;
         self.with_history(row).await
     }
 }

@@ -8,7 +8,7 @@ use common::{
     envelope,
     ports::queue::{
         BuriedLetter, ConsumeError, Consumer, ConsumerSource, DeadLetterReason, Delivery, Outcome,
-        Receipt, Settlement,
+        Prefetch, Receipt, Settlement,
     },
 };
 
@@ -31,12 +31,13 @@ pub(crate) struct Lanes {
 
 #[async_trait]
 impl ConsumerSource for Lanes {
-    async fn open(&self) -> Result<Box<dyn Consumer>, ConsumeError> {
+    async fn open(&self, prefetch: Prefetch) -> Result<Box<dyn Consumer>, ConsumeError> {
         self.queue.lane_opened().map_err(|closed| ConsumeError(closed.into()))?;
         Ok(Box::new(Lane {
             queue: Arc::clone(&self.queue),
             store: Arc::clone(&self.store),
             clock: Arc::clone(&self.clock),
+            prefetch,
             unsettled: BTreeMap::new(),
             next_tag: 0,
         }))
@@ -48,6 +49,7 @@ struct Lane {
     queue: Arc<Queue>,
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
+    prefetch: Prefetch,
     /// By tag, and so in the order received.
     unsettled: BTreeMap<u64, Entry>,
     next_tag: u64,
@@ -60,8 +62,8 @@ impl Consumer for Lane {
         loop {
             // Listens before it looks, so that nothing comes unnoticed in between.
             let changed = queue.changed();
-            let taken =
-                queue.take(submissions_max).map_err(|closed| ConsumeError(closed.into()))?;
+            let room = self.room(submissions_max);
+            let taken = queue.take(room).map_err(|closed| ConsumeError(closed.into()))?;
             let was_empty = taken.is_empty();
             let deliveries: Vec<_> =
                 taken.into_iter().filter_map(|entry| self.deliver(entry)).collect();
@@ -102,6 +104,14 @@ impl Consumer for Lane {
 }
 
 impl Lane {
+    /// Submissions from which on a receive takes no further envelope. At one that is the first.
+    fn room(&self, submissions_max: usize) -> usize {
+        match self.prefetch {
+            Prefetch::Many => submissions_max.max(1),
+            Prefetch::One => usize::from(self.unsettled.is_empty()),
+        }
+    }
+
     /// Turns an envelope into a delivery, or into a dead letter if it was delivered too often.
     fn deliver(&mut self, entry: Entry) -> Option<Delivery> {
         if entry.attempts >= DELIVERIES_MAX {

@@ -66,10 +66,18 @@ pub(crate) enum Fate {
     Untouched,
 }
 
-/// How an offered envelope is followed.
-pub(crate) struct Offered {
+/// How an offered envelope is followed. Whoever drops this no longer waits for it: the submitter
+/// is told that nothing was stored, so nothing should be, if it can be helped.
+pub(crate) struct Offered<'a> {
+    queue: &'a Queue,
     id: u64,
     fate: oneshot::Receiver<Fate>,
+}
+
+impl Drop for Offered<'_> {
+    fn drop(&mut self) {
+        self.queue.withdraw(self.id);
+    }
 }
 
 /// The queue was closed.
@@ -91,7 +99,7 @@ impl Queue {
     }
 
     /// Puts an envelope at the end.
-    fn offer(&self, submissions: Vec<Submission>, edge: Edge) -> Result<Offered, PublishError> {
+    fn offer(&self, submissions: Vec<Submission>, edge: Edge) -> Result<Offered<'_>, PublishError> {
         let (fate, followed) = oneshot::channel();
         let mut state = self.state();
         if state.closed {
@@ -106,22 +114,21 @@ impl Queue {
         state.waiting.push_back(Entry { id, submissions, attempts: 0, edge, fate });
         drop(state);
         self.changed.notify_waiters();
-        Ok(Offered { id, fate: followed })
+        Ok(Offered { queue: self, id, fate: followed })
     }
 
     /// Takes an envelope out again, unless a consumer has, or ever had, it.
-    fn withdraw(&self, id: u64) -> bool {
+    fn withdraw(&self, id: u64) {
         let mut state = self.state();
         let untouched = |entry: &Entry| entry.id == id && entry.attempts == 0;
-        let Some(index) = state.waiting.iter().position(untouched) else { return false };
-        if let Some(entry) = state.waiting.remove(index) {
+        let index = state.waiting.iter().position(untouched);
+        if let Some(entry) = index.and_then(|index| state.waiting.remove(index)) {
             state.submissions -= entry.submissions.len();
         }
-        true
     }
 
-    /// Takes what is there: nothing only if nothing is, and nothing more once it holds
-    /// `submissions_max` submissions.
+    /// Takes what is there, whole envelopes, and no more once it holds `submissions_max`
+    /// submissions.
     fn take(&self, submissions_max: usize) -> Result<Vec<Entry>, Closed> {
         let mut state = self.state();
         if state.closed {
@@ -129,7 +136,7 @@ impl Queue {
         }
         let mut taken = Vec::new();
         let mut submissions = 0;
-        while taken.is_empty() || submissions < submissions_max {
+        while submissions < submissions_max {
             let Some(entry) = state.waiting.pop_front() else { break };
             submissions += entry.submissions.len();
             taken.push(entry);

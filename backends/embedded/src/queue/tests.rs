@@ -6,8 +6,8 @@ use common::{
     ports::{
         audit::QueueAudit,
         queue::{
-            Consumer, ConsumerSource, DeadLetter, DeadLetterReason, Delivery, Outcome, Publisher,
-            Settlement,
+            Consumer, ConsumerSource, DeadLetter, DeadLetterReason, Delivery, Outcome, Prefetch,
+            Publisher, Settlement,
         },
         store::StoreError,
     },
@@ -42,22 +42,14 @@ impl Bed {
         Self { _dir: dir, queue: Arc::new(Queue::new(submissions_max)), store, edge, receipts }
     }
 
-    fn publisher(&self, wait: Duration) -> EdgePublisher {
-        EdgePublisher::new(Arc::clone(&self.queue), self.edge.clone()).with_wait(wait)
+    fn publisher(&self) -> EdgePublisher {
+        EdgePublisher::new(Arc::clone(&self.queue), self.edge.clone())
     }
 
     /// Starts publishing, and returns once the envelope is in the queue.
     async fn publish(&self, ids: impl IntoIterator<Item = u128>) -> Publishing {
-        self.publish_waiting(ids, DEADLINE).await
-    }
-
-    async fn publish_waiting(
-        &self,
-        ids: impl IntoIterator<Item = u128>,
-        wait: Duration,
-    ) -> Publishing {
         let envelopes = self.queue.load().envelopes;
-        let publisher = self.publisher(wait);
+        let publisher = self.publisher();
         let submissions = ids.into_iter().map(submission).collect();
         let publishing = tokio::spawn(async move { publisher.publish(submissions).await });
         self.until(|load| load.envelopes > envelopes).await;
@@ -74,17 +66,27 @@ impl Bed {
     }
 
     async fn lane(&self) -> Box<dyn Consumer> {
+        self.lane_with(Prefetch::Many).await
+    }
+
+    async fn lane_with(&self, prefetch: Prefetch) -> Box<dyn Consumer> {
         let lanes = Lanes {
             queue: Arc::clone(&self.queue),
             store: Arc::clone(&self.store),
             clock: Arc::new(SystemClock),
         };
-        lanes.open().await.unwrap()
+        lanes.open(prefetch).await.unwrap()
     }
 
     fn inspector(&self) -> QueueInspector {
         QueueInspector { queue: Arc::clone(&self.queue), store: Arc::clone(&self.store) }
     }
+}
+
+/// Drops the future of a publish.
+async fn give_up(publishing: Publishing) {
+    publishing.abort();
+    assert!(publishing.await.unwrap_err().is_cancelled());
 }
 
 fn done(delivery: &Delivery, numbers: &[u128]) -> Settlement {
@@ -126,7 +128,7 @@ async fn a_publish_ends_when_its_envelope_is_settled() {
 async fn a_full_queue_rejects_at_once_and_takes_more_when_there_is_room() {
     let bed = Bed::with_room_for(3).await;
     let first = bed.publish([1, 2]).await;
-    let publisher = bed.publisher(DEADLINE);
+    let publisher = bed.publisher();
     let rejected = publisher.publish(vec![submission(3), submission(4)]).await;
     assert!(matches!(rejected, Err(PublishError::Rejected)), "{rejected:?}");
     let _second = bed.publish([5]).await;
@@ -184,6 +186,35 @@ async fn a_receive_takes_whole_envelopes_until_it_holds_enough() {
     let mut lane = bed.lane().await;
     assert_eq!(lane.receive(3).await.unwrap().len(), 2);
     assert_eq!(lane.receive(0).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_careful_consumer_holds_one_delivery() {
+    let bed = Bed::with_room_for(10).await;
+    let first = bed.publish([1]).await;
+    let _others = [bed.publish([2]).await, bed.publish([3]).await, bed.publish([4]).await];
+    let mut careful = bed.lane_with(Prefetch::One).await;
+    let batch = careful.receive(10).await.unwrap();
+    assert_eq!(seen(&batch), [(1, 0)]);
+    let second = timeout(Duration::from_millis(1), careful.receive(10)).await;
+    assert!(second.is_err(), "a second one before the first was settled");
+    careful.settle(vec![done(&batch[0], &[1])]).await.unwrap();
+    first.await.unwrap().unwrap();
+    assert_eq!(seen(&careful.receive(10).await.unwrap()), [(2, 0)]);
+    drop(careful);
+    assert_eq!(seen(&bed.lane().await.receive(10).await.unwrap()), [(2, 1), (3, 0), (4, 0)]);
+}
+
+#[tokio::test]
+async fn a_careful_consumer_that_holds_one_hears_that_the_queue_was_closed() {
+    let bed = Bed::with_room_for(10).await;
+    let _publishing = bed.publish([1]).await;
+    let mut careful = bed.lane_with(Prefetch::One).await;
+    careful.receive(1).await.unwrap();
+    let receiving = tokio::spawn(async move { careful.receive(1).await.map(|got| seen(&got)) });
+    tokio::task::yield_now().await;
+    bed.queue.close();
+    assert!(timeout(DEADLINE, receiving).await.unwrap().unwrap().is_err());
 }
 
 #[tokio::test]
@@ -262,19 +293,29 @@ async fn an_envelope_that_crashed_twenty_consumers_is_buried() {
 }
 
 #[tokio::test]
-async fn an_envelope_nobody_took_in_time_is_withdrawn_and_one_somebody_took_is_unconfirmed() {
+async fn a_dropped_publish_withdraws_what_no_consumer_has_taken() {
     let bed = Bed::with_room_for(10).await;
-    let wait = Duration::from_millis(20);
-    let untaken = bed.publish_waiting([1], wait).await.await.unwrap();
-    assert!(matches!(untaken, Err(PublishError::Unavailable(_))), "{untaken:?}");
+    give_up(bed.publish([1]).await).await;
     assert_eq!((bed.queue.load().envelopes, bed.queue.submissions()), (0, 0));
+    let taken = bed.publish([2]).await;
     let mut lane = bed.lane().await;
-    let publishing = bed.publish_waiting([2], wait).await;
+    assert_eq!(seen(&lane.receive(1).await.unwrap()), [(2, 0)]);
+    give_up(taken).await;
+    drop(lane);
+    let returned = bed.publish([3]).await;
+    let mut lane = bed.lane().await;
     let batch = lane.receive(1).await.unwrap();
-    let taken = publishing.await.unwrap();
-    assert!(matches!(taken, Err(PublishError::Unconfirmed)), "{taken:?}");
+    assert_eq!(seen(&batch), [(2, 1)], "it may be stored, so it is not withdrawn");
     lane.settle(vec![done(&batch[0], &[2])]).await.unwrap();
-    assert_eq!(bed.queue.submissions(), 0);
+    give_up(returned).await;
+    assert_eq!((bed.queue.load().envelopes, bed.queue.submissions()), (0, 0));
+}
+
+#[tokio::test]
+async fn nothing_to_publish_is_published() {
+    let bed = Bed::with_room_for(0).await;
+    bed.publisher().publish(vec![]).await.unwrap();
+    assert_eq!(bed.queue.load().envelopes, 0);
 }
 
 #[tokio::test]
@@ -291,7 +332,7 @@ async fn a_closed_queue_takes_nothing_and_says_what_it_knows() {
     drop(lane);
     let taken = taken.await.unwrap();
     assert!(matches!(taken, Err(PublishError::Unconfirmed)), "{taken:?}");
-    let refused = bed.publisher(DEADLINE).publish(vec![submission(3)]).await;
+    let refused = bed.publisher().publish(vec![submission(3)]).await;
     assert!(matches!(refused, Err(PublishError::Unavailable(_))), "{refused:?}");
     assert_eq!(bed.queue.submissions(), 0);
 }

@@ -38,6 +38,10 @@ const LOCK_WAIT: Duration = Duration::from_secs(2);
 /// `SQLITE_CONSTRAINT` (a strict table's types included), `SQLITE_MISMATCH`.
 const REJECTING_CODES: [i32; 3] = [18, 19, 20];
 
+/// How `SQLite`, which does not name the index, says that a number is taken. Never the submission's
+/// fault: counters of a restored database are handed out again, and the next ones may be free.
+const NUMBER_TAKEN: &str = "UNIQUE constraint failed: tickets.number";
+
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
 /// Tickets, their history, statistics and dead letters.
@@ -78,15 +82,7 @@ impl Store {
     /// Whether the number key with this fingerprint is the one the database was numbered with; the
     /// first one asked about becomes it.
     pub(crate) async fn adopt_key(&self, fingerprint: &str) -> Result<bool, StoreError> {
-        let kept = if self.writing.is_some() {
-            self.write(AdoptKey { fingerprint: fingerprint.to_owned() }).await?
-        } else {
-            sqlx::query_scalar(include_str!("../../sql/adopted_key.sql"))
-                .fetch_optional(&self.readers)
-                .await
-                .map_err(failure)?
-                .unwrap_or_else(|| fingerprint.to_owned())
-        };
+        let kept = self.write(AdoptKey { fingerprint: fingerprint.to_owned() }).await?;
         Ok(kept == fingerprint)
     }
 
@@ -96,10 +92,12 @@ impl Store {
             .fetch_one(&self.readers)
             .await
             .map_err(failure)?;
-        match &self.writing {
-            Some(_) => self.write(Probe).await,
-            None => Ok(()),
-        }
+        if self.writing.is_some() { self.probe_writer().await } else { Ok(()) }
+    }
+
+    /// Asks the writer once it has done what waits before.
+    pub(crate) async fn probe_writer(&self) -> Result<(), StoreError> {
+        self.write(Probe).await
     }
 
     /// Finishes what was given to the writer, closes the database and gives the directory free.
@@ -146,8 +144,6 @@ fn writing_options(path: &Path) -> SqliteConnectOptions {
         // Without it a commit would survive the process, but not a power cut: WAL alone is not
         // synced before the next checkpoint.
         .synchronous(SqliteSynchronous::Full)
-        // Off by default in SQLite.
-        .foreign_keys(true)
         .busy_timeout(LOCK_WAIT)
         .disable_statement_logging()
 }
@@ -200,6 +196,9 @@ fn failure(error: sqlx::Error) -> StoreError {
 }
 
 fn is_rejection(error: &dyn sqlx::error::DatabaseError) -> bool {
+    if error.message() == NUMBER_TAKEN {
+        return false;
+    }
     let code = error.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or_default();
     !matches!(error.kind(), ErrorKind::Other) || REJECTING_CODES.contains(&(code & 0xff))
 }

@@ -8,7 +8,7 @@ use common::{
 };
 use sqlx::FromRow;
 
-use super::{Store, corrupt, failure, read};
+use super::{Store, failure};
 
 #[async_trait]
 impl StatisticsReader for Store {
@@ -18,9 +18,11 @@ impl StatisticsReader for Store {
             .fetch_all(&self.readers)
             .await
             .map_err(failure)?;
-        let mut statistics = Statistics { generated_at: now, ..Statistics::default() };
-        for row in rows {
-            row.add_to(&mut statistics)?;
+        let mut statistics = Statistics::as_of(now);
+        for CountRow { dimension, value, count } in rows {
+            statistics
+                .set(&dimension, &value, count)
+                .map_err(|unknown| StoreError::Corrupt(format!("statistics: {unknown}")))?;
         }
         Ok(statistics)
     }
@@ -37,24 +39,4 @@ struct CountRow {
     dimension: String,
     value: String,
     count: i64,
-}
-
-impl CountRow {
-    fn add_to(&self, statistics: &mut Statistics) -> Result<(), StoreError> {
-        let count = u64::try_from(self.count)
-            .map_err(|_| corrupt("statistics", &self.dimension, "count"))?;
-        match self.dimension.as_str() {
-            "status" => drop(statistics.by_status.insert(self.value()?, count)),
-            "priority" => drop(statistics.by_priority.insert(self.value()?, count)),
-            "subject" => drop(statistics.by_subject.insert(self.value()?, count)),
-            "created_on" => statistics.daily.entry(self.value()?).or_default().created = count,
-            "resolved_on" => statistics.daily.entry(self.value()?).or_default().resolved = count,
-            _ => return Err(corrupt("statistics", &self.dimension, "dimension")),
-        }
-        Ok(())
-    }
-
-    fn value<T: std::str::FromStr>(&self) -> Result<T, StoreError> {
-        read("statistics", &self.dimension, "value", &self.value)
-    }
 }

@@ -70,9 +70,10 @@ impl Writer {
         job: Box<dyn Job>,
         answered: oneshot::Receiver<Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        let gone = || StoreError::Unavailable("the store's writer is closed".into());
-        self.messages.send(Message::Job(job)).await.map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        let unavailable = |cause: &'static str| StoreError::Unavailable(cause.into());
+        let sent = self.messages.send(Message::Job(job)).await;
+        sent.map_err(|_| unavailable("the store's writer is closed"))?;
+        answered.await.map_err(|_| unavailable("the store's writer gave the work up"))?
     }
 }
 
@@ -85,7 +86,14 @@ async fn write(
     let mut closed = None;
     while let Some(message) = waiting.recv().await {
         match message {
-            Message::Job(job) => connection = take_on(job, connection, &options).await,
+            Message::Job(job) => {
+                // In a task of its own, so that a panic ends that one and not the writer.
+                let taken_on = tokio::spawn(take_on(job, connection, options.clone()));
+                connection = taken_on.await.unwrap_or_else(|error| {
+                    tracing::error!(%error, "the store's writer goes on with a new connection");
+                    None
+                });
+            }
             Message::Close(done) => {
                 closed = Some(done);
                 break;
@@ -104,7 +112,7 @@ async fn write(
 async fn take_on(
     job: Box<dyn Job>,
     connection: Option<SqliteConnection>,
-    options: &SqliteConnectOptions,
+    options: SqliteConnectOptions,
 ) -> Option<SqliteConnection> {
     let mut connection = match connection {
         Some(connection) => connection,

@@ -1,0 +1,2 @@
+-- probe: answers, if anything does.
+SELECT 1

@@ -1,0 +1,99 @@
+//! Connections that find their way back.
+
+use std::{
+    ops::{Deref, DerefMut},
+    time::Duration,
+};
+
+use sqlx::{PgConnection, Postgres, pool::PoolConnection};
+use tokio::time::timeout;
+
+/// How long a connection may take to show that it can be used again: a round trip, and what was left
+/// of a query that was given up.
+const RETURN_DEADLINE: Duration = Duration::from_secs(1);
+
+/// A connection lent by the pool.
+///
+/// Left to itself, a connection of sqlx 0.9 that is dropped goes back through a ping without a
+/// deadline, and keeps its place in the pool meanwhile (`return_to_pool` in `pool/connection.rs`):
+/// once a server has vanished without hanging up, each query that was given up, and each that had
+/// just ended, takes a place away until TCP gives up, after a quarter of an hour. An `after_release`
+/// hook would not do: that ping follows it, and closing "hard" first flushes what is unwritten.
+///
+/// So this does the same under a deadline. What is dropped by it is the connection, which closes its
+/// socket without waiting, and the guard of its place, which thereby is free.
+pub(super) struct Loan(PoolConnection<Postgres>);
+
+impl Loan {
+    pub(super) const fn of(connection: PoolConnection<Postgres>) -> Self {
+        Self(connection)
+    }
+}
+
+impl Deref for Loan {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.0
+    }
+}
+
+impl DerefMut for Loan {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.0
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        tokio::spawn(timeout(RETURN_DEADLINE, self.0.return_to_pool()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+    };
+
+    use crate::store::Store;
+
+    use super::*;
+
+    /// Lets a client in, and says nothing more.
+    async fn let_in(mut client: TcpStream) {
+        let mut received = [0; 1_024];
+        // To the question for TLS: no. To the name and database: welcome, and ready.
+        assert_eq!(client.read(&mut received).await.unwrap(), 8);
+        client.write_all(b"N").await.unwrap();
+        assert_ne!(client.read(&mut received).await.unwrap(), 0);
+        client.write_all(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I").await.unwrap();
+        while client.read(&mut received).await.is_ok_and(|length| length > 0) {}
+    }
+
+    #[tokio::test]
+    async fn a_server_that_falls_silent_keeps_no_place_in_the_pool() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("postgres://a:b@{}/c", listener.local_addr().unwrap());
+        let clients = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&clients);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(let_in(client));
+            }
+        });
+        let store = Store::new(&url.into(), 1).unwrap();
+        for client in 1..=2 {
+            let given_up = timeout(Duration::from_millis(1_500), store.probe()).await;
+            assert!(given_up.is_err(), "{given_up:?}");
+            assert_eq!(clients.load(Ordering::Relaxed), client);
+        }
+    }
+}

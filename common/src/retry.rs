@@ -1,0 +1,19 @@
+//! How everything of ours tries again.
+
+use std::time::Duration;
+
+use backon::ExponentialBuilder;
+
+/// The first try again comes after about so long.
+const DELAY_MIN: Duration = Duration::from_millis(50);
+
+/// From 50 ms to `delay_max` between tries, each drawn at random up to twice as long so that
+/// processes which lost the same server do not come back in step; without end.
+#[must_use]
+pub fn persistently(delay_max: Duration) -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(DELAY_MIN)
+        .with_max_delay(delay_max)
+        .with_jitter()
+        .without_max_times()
+}
