@@ -134,20 +134,37 @@ impl Lane {
                 () = stop.cancelled() => return Ok(Turn::Stop),
                 deliveries = consumer.receive(self.submissions_max) => deliveries?,
             };
-            let is_suspicious = deliveries.iter().any(is_suspicious);
-            if is_suspicious && prefetch == Prefetch::Many {
+            if prefetch == Prefetch::One {
+                // What was given back comes first. Behind it there is nothing to be careful with.
+                let is_past = deliveries.iter().all(|delivery| delivery.attempts == 0);
+                self.process(consumer.as_mut(), deliveries, stop).await?;
+                if is_past {
+                    self.is_careful.store(false, Ordering::Relaxed);
+                    return Ok(Turn::Reopen);
+                }
+                continue;
+            }
+            let (suspicious, others): (Vec<_>, Vec<_>) =
+                deliveries.into_iter().partition(is_suspicious);
+            // The others first: letting go of a delivery counts against it.
+            self.process(consumer.as_mut(), others, stop).await?;
+            if !suspicious.is_empty() {
                 self.be_careful();
                 return Ok(Turn::Reopen);
             }
-            let batch = Batch::of(deliveries);
-            let verdicts = self.persist(&batch, stop).await?;
-            // Only now is anything answered or settled: the store has it, or never will.
-            consumer.settle(batch.settle(verdicts)).await?;
-            if !is_suspicious && prefetch == Prefetch::One {
-                self.is_careful.store(false, Ordering::Relaxed);
-                return Ok(Turn::Reopen);
-            }
         }
+    }
+
+    async fn process(
+        &self,
+        consumer: &mut dyn Consumer,
+        deliveries: Vec<Delivery>,
+        stop: &CancellationToken,
+    ) -> Result<(), LaneError> {
+        let batch = Batch::of(deliveries);
+        let verdicts = self.persist(&batch, stop).await?;
+        // Only now is anything answered or settled: the store has it, or never will.
+        Ok(consumer.settle(batch.settle(verdicts)).await?)
     }
 
     /// A verdict for each submission, in order.

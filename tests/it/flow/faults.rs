@@ -189,8 +189,12 @@ async fn tickets_with_all_of(
     eventually(Duration::from_mins(1), what, async || {
         let tickets = stored::tickets(&mut connection).await;
         let ids: HashSet<_> = tickets.iter().map(|(id, _, _)| id.clone()).collect();
-        let missing = accepted.keys().filter(|id| !ids.contains(*id)).count();
-        if missing == 0 { Ok(tickets) } else { Err(format!("{missing} missing")) }
+        let missing: Vec<_> =
+            accepted.iter().filter(|(id, _)| !ids.contains(*id)).map(|(_, told)| told).collect();
+        if missing.is_empty() {
+            return Ok(tickets);
+        }
+        Err(format!("missing {missing:?}, queued {:?}", system.backing().queues().await))
     })
     .await
 }

@@ -1,6 +1,10 @@
 //! Consuming: one consumer is one channel, used by one lane of a worker.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -81,6 +85,7 @@ impl Consumers {
             channel: channel.clone(),
             messages,
             held: BTreeMap::new(),
+            received: Received::default(),
             answers: self.answers.clone(),
             clock: Arc::clone(&self.clock),
         };
@@ -115,6 +120,7 @@ struct Lane {
     /// Of both queues; `None` when either ended.
     messages: SelectAll<BoxStream<'static, Option<lapin::Result<lapin::message::Delivery>>>>,
     held: BTreeMap<u64, Held>,
+    received: Received,
     answers: ConfirmingPublisher,
     clock: Arc<dyn Clock>,
 }
@@ -180,6 +186,7 @@ impl Lane {
         let content = envelope::decode(&body);
         let held = Held { body, properties: message.properties, attempts };
         self.held.insert(message.delivery_tag, held);
+        self.received.add(message.delivery_tag);
         Ok(Delivery { tag: message.delivery_tag, attempts, content })
     }
 
@@ -195,12 +202,14 @@ impl Lane {
         letter::bury(body, &held.properties, reason, held.attempts + 1, self.clock.now())
     }
 
-    /// Acknowledges in one frame what has nothing unsettled before it.
+    /// Acknowledges in one frame what has nothing unsettled before it: not here, and not on its way
+    /// from the other queue.
     async fn acknowledge(&mut self, mut tags: Vec<u64>) -> lapin::Result<()> {
         tags.sort_unstable();
         self.held.retain(|tag, _| tags.binary_search(tag).is_err());
         let first_held = self.held.keys().next().copied().unwrap_or(u64::MAX);
-        let in_order = tags.partition_point(|tag| *tag < first_held);
+        let bound = first_held.min(self.received.through + 1);
+        let in_order = tags.partition_point(|tag| *tag < bound);
         let (together, alone) = tags.split_at(in_order);
         if let Some(last) = together.last() {
             self.channel.basic_ack(*last, BasicAckOptions { multiple: true }).await?;
@@ -209,6 +218,25 @@ impl Lane {
             self.channel.basic_ack(*tag, BasicAckOptions { multiple: false }).await?;
         }
         Ok(())
+    }
+}
+
+/// Which deliveries of the channel have come to us. Its tags count both queues' messages together,
+/// but those of one queue can overtake those of the other on the way.
+#[derive(Default)]
+struct Received {
+    /// All tags up to this one, itself included.
+    through: u64,
+    /// And these.
+    beyond: BTreeSet<u64>,
+}
+
+impl Received {
+    fn add(&mut self, tag: u64) {
+        self.beyond.insert(tag);
+        while self.beyond.remove(&(self.through + 1)) {
+            self.through += 1;
+        }
     }
 }
 
@@ -221,5 +249,19 @@ fn reply(edge: String, receipts: &[Receipt]) -> Message {
             .with_content_type("application/json".into())
             .with_type("receipts".into()),
         body: receipts::encode(receipts),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delivery_still_on_its_way_is_not_received() {
+        let mut received = Received::default();
+        for (tag, through) in [(1, 1), (3, 1), (4, 1), (2, 4), (5, 5)] {
+            received.add(tag);
+            assert_eq!(received.through, through, "after {tag}");
+        }
     }
 }
