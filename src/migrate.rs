@@ -2,17 +2,16 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context;
 use common::config::Config;
 
-use crate::{compose::Installation, terminal};
+use crate::{compose::Installation, prepare::Preparation, terminal};
 
 /// Brings it up to date and ends.
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let installation = Installation::open(&config).await?;
-    let migrated = installation.backend.migrate().await;
+    let prepared = Preparation::new(&installation, true).once().await;
     installation.backend.close().await;
-    migrated.context("cannot migrate")?;
+    prepared?;
     terminal::say("The schema is up to date.");
     Ok(ExitCode::SUCCESS)
 }

@@ -32,6 +32,9 @@ pub async fn start_ingest(
     config: &Config,
     listener: TcpListener,
 ) {
+    if installation.admin_token.is_none() {
+        tracing::warn!("no admin token is set: statistics are refused to everybody");
+    }
     let ports = installation.backend.edge().await;
     let (clock, entropy) = (Arc::clone(&installation.clock), Arc::clone(&installation.entropy));
     let settings = installation.ingest_settings(config);

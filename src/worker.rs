@@ -11,6 +11,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     config.backends.distributed("worker")?;
     let mut lifecycle = Lifecycle::new(config.process.shutdown_grace)?;
     let listener = listener::bind(config.process.listen).await?;
+    tracing::info!(address = %listener.local_addr()?, "the worker's probes are served");
     let installation = Installation::open(&config).await?;
 
     // Answers from the first moment to the last.

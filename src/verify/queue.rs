@@ -42,7 +42,10 @@ pub async fn check_routing(queue: &dyn QueueAudit) -> Result<Finding, ConsumeErr
 /// How many messages wait: no fault, but the tickets in them are in none of the other checks.
 pub async fn depth(queue: &dyn QueueAudit) -> Result<Finding, ConsumeError> {
     let queued = queue.depths().await?.queued;
-    Ok(Finding::Tells(format!("{} messages are queued or with a worker", thousands(queued))))
+    Ok(Finding::Tells(format!(
+        "{} messages wait in the queue, those with a worker not counted",
+        thousands(queued)
+    )))
 }
 
 #[cfg(test)]

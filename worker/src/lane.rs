@@ -11,10 +11,13 @@ use std::{
 use backon::{BackoffBuilder, Retryable};
 use common::{
     chain,
-    clock::Clock,
+    clock::{Clock, Entropy},
     domain::Submission,
     ports::{
-        queue::{ConsumeError, Consumer, ConsumerSource, DeadLetterReason, Delivery, Prefetch},
+        queue::{
+            ConsumeError, Consumer, ConsumerSource, DeadLetterReason, Delivery, Prefetch,
+            Settlement,
+        },
         store::{StoreError, TicketWriter},
     },
     retry::persistently,
@@ -40,8 +43,13 @@ const RETRY_DELAY_MAX: Duration = Duration::from_secs(2);
 /// The longest pause after a lane has let go of its deliveries, each of which counts that.
 const LETTING_GO_DELAY_MAX: Duration = Duration::from_secs(30);
 
-/// A message delivered so often before may be what ends its worker. Whoever meets one holds no
-/// others while it finds out.
+/// A consumer that brings nothing for so long is replaced, which costs nothing when there is
+/// nothing. A broker whose queue was deleted and declared again under load does not always tell
+/// the queue's consumers, and delivers to them no more.
+const IDLE_MAX: Duration = Duration::from_secs(5);
+
+/// A message delivered so often before may be what ends its worker. It is stored alone, and after
+/// those that are not suspected.
 const SUSPICIOUS_ATTEMPTS: u32 = 2;
 
 /// One of a worker's consumers and what it needs to do its work.
@@ -49,9 +57,10 @@ pub(crate) struct Lane {
     pub(crate) consumers: Arc<dyn ConsumerSource>,
     pub(crate) store: Arc<dyn TicketWriter>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) numbers: Arc<Numbers>,
     pub(crate) submissions_max: usize,
-    /// Whether something in the queue may end the lane that holds it.
+    /// Whether something in the queue has ended this lane, which then holds one delivery at a time.
     pub(crate) is_careful: AtomicBool,
 }
 
@@ -68,7 +77,7 @@ enum LaneError {
 enum Turn {
     /// It is told to stop.
     Stop,
-    /// It has to hold less at a time, or may hold more again.
+    /// It may hold more again, or has had nothing for long.
     Reopen,
 }
 
@@ -132,27 +141,33 @@ impl Lane {
         loop {
             let deliveries = tokio::select! {
                 () = stop.cancelled() => return Ok(Turn::Stop),
+                () = tokio::time::sleep(IDLE_MAX) => return Ok(Turn::Reopen),
                 deliveries = consumer.receive(self.submissions_max) => deliveries?,
             };
-            if prefetch == Prefetch::One {
-                // What was given back comes first. Behind it there is nothing to be careful with.
-                let is_past = deliveries.iter().all(|delivery| delivery.attempts == 0);
-                self.process(consumer.as_mut(), deliveries, stop).await?;
-                if is_past {
-                    self.is_careful.store(false, Ordering::Relaxed);
-                    return Ok(Turn::Reopen);
-                }
-                continue;
-            }
+            // What was given back comes first. Behind it there is nothing to be careful with.
+            let is_past = deliveries.iter().all(|delivery| delivery.attempts == 0);
             let (suspicious, others): (Vec<_>, Vec<_>) =
                 deliveries.into_iter().partition(is_suspicious);
-            // The others first: letting go of a delivery counts against it.
             self.process(consumer.as_mut(), others, stop).await?;
-            if !suspicious.is_empty() {
-                self.be_careful();
+            for delivery in self.shuffled(suspicious) {
+                self.process(consumer.as_mut(), vec![delivery], stop).await?;
+            }
+            if prefetch == Prefetch::One && is_past {
+                self.is_careful.store(false, Ordering::Relaxed);
                 return Ok(Turn::Reopen);
             }
         }
+    }
+
+    /// In another order each time. Whatever ends its lane ends it for all that the lane holds, and
+    /// each of those is counted: in the queue's order those behind it would never have their turn.
+    fn shuffled(&self, mut deliveries: Vec<Delivery>) -> Vec<Delivery> {
+        deliveries.sort_by_cached_key(|_| {
+            let mut key = [0; 4];
+            self.entropy.fill(&mut key);
+            key
+        });
+        deliveries
     }
 
     async fn process(
@@ -163,8 +178,12 @@ impl Lane {
     ) -> Result<(), LaneError> {
         let batch = Batch::of(deliveries);
         let verdicts = self.persist(&batch, stop).await?;
+        let settlements = batch.settle(verdicts);
+        for DeadLetterReason { code, detail } in settlements.iter().flat_map(Settlement::burials) {
+            warn!(reason = code, detail, "a dead letter");
+        }
         // Only now is anything answered or settled: the store has it, or never will.
-        Ok(consumer.settle(batch.settle(verdicts)).await?)
+        Ok(consumer.settle(settlements).await?)
     }
 
     /// A verdict for each submission, in order.
@@ -193,7 +212,7 @@ impl Lane {
         match (patience.with(|| self.insert(submissions)).await, submissions) {
             (Err(StoreError::Rejected(cause)), [submission]) => {
                 let (id, request_id) = (submission.id, &submission.trace.request_id);
-                warn!(?id, request_id, %cause, "the store rejects a submission");
+                debug!(?id, request_id, "stands alone");
                 let detail = cause.to_string();
                 Ok(vec![Verdict::Dead(DeadLetterReason { code: "rejected", detail })])
             }

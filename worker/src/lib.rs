@@ -56,6 +56,7 @@ pub async fn run(
             consumers: Arc::clone(&ports.consumers),
             store: Arc::clone(&ports.tickets),
             clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
             numbers: Arc::clone(&numbers),
             submissions_max: settings.batch_submissions_max,
             is_careful: AtomicBool::new(false),

@@ -116,6 +116,17 @@ pub struct Settlement {
     pub outcome: Outcome,
 }
 
+impl Settlement {
+    /// Why what of it goes to the dead letters does.
+    pub fn burials(&self) -> impl Iterator<Item = &DeadLetterReason> {
+        let (whole, parts) = match &self.outcome {
+            Outcome::Done { dead_letters, .. } => (None, dead_letters.as_slice()),
+            Outcome::Dead(reason) => (Some(reason), [].as_slice()),
+        };
+        whole.into_iter().chain(parts.iter().map(|letter| &letter.reason))
+    }
+}
+
 /// Every submission of a delivery is accounted for.
 #[derive(Debug)]
 pub enum Outcome {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use lapin::{Connection, ConnectionProperties};
 use tokio::net::TcpStream;
@@ -12,7 +13,7 @@ use super::folder::Folder;
 use super::port::Port;
 use super::process::{Process, Signal, command, run_well};
 use super::server::{PATIENCE, Server, program};
-use super::wait::{eventually, until};
+use super::wait::until;
 
 const USER: &str = "supportline";
 /// See [`super::postgres::PASSWORD`].
@@ -61,6 +62,12 @@ struct Ports {
     distribution: Port,
     epmd: Port,
 }
+
+/// A boot takes about ten seconds, three times that beside other work.
+const BOOT_MAX: Duration = Duration::from_secs(40);
+
+/// Boots tried.
+const STARTS_MAX: usize = 3;
 
 impl RabbitMq {
     /// Makes a new, empty node and starts it.
@@ -118,6 +125,21 @@ impl Server for RabbitMq {
     }
 
     async fn launch(&self) {
+        for _ in 0..STARTS_MAX {
+            if self.boot().await {
+                return;
+            }
+            // Killed at a bad moment, a node can hang in its next boot; its operator would do this.
+            self.folder.kill();
+            self.node.kill();
+        }
+        panic!("RabbitMQ does not boot: {}", self.node.log());
+    }
+}
+
+impl RabbitMq {
+    /// Whether it answers in time.
+    async fn boot(&self) -> bool {
         self.epmd.start();
         until(PATIENCE, "epmd listens", async || {
             TcpStream::connect(self.ports.epmd.address()).await.is_ok()
@@ -125,11 +147,18 @@ impl Server for RabbitMq {
         .await;
         self.node.start();
         let url = self.url("/");
-        let connection = eventually(PATIENCE, "RabbitMQ answers", async || {
-            assert!(self.node.is_running(), "RabbitMQ ended: {}", self.node.log());
-            Connection::connect(&url, ConnectionProperties::default()).await
-        });
-        connection.await.close(200, "bye".into()).await.expect("close the connection to RabbitMQ");
+        let answered = async {
+            loop {
+                assert!(self.node.is_running(), "RabbitMQ ended: {}", self.node.log());
+                match Connection::connect(&url, ConnectionProperties::default()).await {
+                    Ok(connection) => return connection,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                }
+            }
+        };
+        let Ok(connection) = tokio::time::timeout(BOOT_MAX, answered).await else { return false };
+        connection.close(200, "bye".into()).await.expect("close the connection to RabbitMQ");
+        true
     }
 }
 

@@ -94,7 +94,9 @@ async fn a_second_server_on_one_data_folder_or_one_port_is_refused_in_one_line()
     let arguments = ["serve", "--listen", &address, "--data-dir", "other"];
     let output = invoke(folder.path(), &[], &arguments).await;
     let line = only_line(&output, 1);
-    let expected = format!("error: cannot listen on {address}: Address already in use");
+    let expected = format!(
+        "error: cannot listen on {address} (--listen takes another): Address already in use"
+    );
     assert!(line.starts_with(&expected), "{line}");
     assert!(!folder.join("other").exists(), "nothing was made");
     assert_eq!(serve.client().get("/readyz").send().await.status, 200, "the first goes on");

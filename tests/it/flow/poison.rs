@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeleteOptio
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
 
+use super::crowd::submit_all;
 use crate::bed::form::Form;
 use crate::bed::servers::{Backing, Servers};
 use crate::bed::system::TestSystem;
@@ -162,6 +164,31 @@ async fn a_deleted_queue_is_there_again_and_nothing_accepted_is_lost() {
         system.submit(&Form::valid()).await.status == 201
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_deleted_under_load_is_consumed_again() {
+    let backing = Servers::shared().await.backing().await;
+    let system = TestSystem::distributed(backing.clone()).await;
+    let is_over = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&is_over);
+    let edges = [system.client().clone()];
+    let load = tokio::spawn(async move {
+        submit_all(&edges, 8, |_| Form::valid(), move |_| !stop.load(Ordering::Relaxed)).await
+    });
+    let stranger = Stranger::at(&backing).await;
+    for _ in 0..3 {
+        until(DEADLINE, "tickets are made at once", async || {
+            system.submit(&Form::valid()).await.status == 201
+        })
+        .await;
+        let options = QueueDeleteOptions::default();
+        stranger.channel.queue_delete("support.intake".into(), options).await.unwrap();
+    }
+    until(DEADLINE, "and again", async || system.submit(&Form::valid()).await.status == 201).await;
+    is_over.store(true, Ordering::Relaxed);
+    let told = load.await.unwrap();
+    assert!(told.iter().all(|told| matches!(told.status, Some(201 | 202 | 503))));
 }
 
 async fn what_the_store_rejects_stands_alone_and_its_neighbours_are_stored(it: Installation) {

@@ -166,6 +166,14 @@ impl Consumer for Lane {
         }
         // What is stored does not wait for what has to be buried, which may be impossible now.
         self.acknowledge(settled).await.map_err(|error| ConsumeError(error.into()))?;
+        if letters.is_empty() {
+            return Ok(());
+        }
+        // Somebody may have deleted the queue they belong in, and they would come back unrouted.
+        let declared = timeout(CALL_DEADLINE, topology::declare(&self.channel)).await;
+        declared
+            .map_err(|elapsed| ConsumeError(elapsed.into()))?
+            .map_err(|error| ConsumeError(error.into()))?;
         let burials = letters.into_iter().map(|letter| self.answers.publish(letter));
         try_join_all(burials).await.map_err(|error| ConsumeError(error.into()))?;
         self.acknowledge(buried).await.map_err(|error| ConsumeError(error.into()))
