@@ -54,14 +54,23 @@ const SUSPICIOUS_ATTEMPTS: u32 = 2;
 
 /// One of a worker's consumers and what it needs to do its work.
 pub(crate) struct Lane {
+    tools: Tools,
+    /// Whether to hold one delivery at a time: at first, until a ticket was stored, and again when
+    /// deliveries were in vain. A worker that is restarted over and over while nothing can be stored
+    /// then counts against one message a lane, and not against all that it could hold.
+    is_careful: AtomicBool,
+}
+
+/// What all lanes of a worker work with.
+#[derive(Clone)]
+pub(crate) struct Tools {
     pub(crate) consumers: Arc<dyn ConsumerSource>,
     pub(crate) store: Arc<dyn TicketWriter>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) numbers: Arc<Numbers>,
+    /// In one transaction at most.
     pub(crate) submissions_max: usize,
-    /// Whether something in the queue has ended this lane, which then holds one delivery at a time.
-    pub(crate) is_careful: AtomicBool,
 }
 
 /// Why a lane lets go of its consumer.
@@ -82,32 +91,46 @@ enum Turn {
 }
 
 impl Lane {
+    pub(crate) fn new(tools: Tools) -> Self {
+        Self { tools, is_careful: AtomicBool::new(true) }
+    }
+
     /// Works until `stop`. A lost queue or store is waited for.
     pub(crate) async fn run(self: Arc<Self>, state: State, stop: CancellationToken) {
         let mut pauses = persistently(LETTING_GO_DELAY_MAX).build();
         loop {
-            let consumer = tokio::select! {
+            let mut consumer = tokio::select! {
                 () = stop.cancelled() => return,
                 consumer = self.open() => consumer,
             };
             let consuming = state.consuming();
-            match self.work(consumer, &stop).await {
-                Ok(Turn::Stop) => return,
-                Ok(Turn::Reopen) => pauses = persistently(LETTING_GO_DELAY_MAX).build(),
-                Err(error) => {
-                    let pause = pauses.next().unwrap_or(LETTING_GO_DELAY_MAX);
-                    warn!(error = chain(&error), ?pause, "a lane lets go of its deliveries");
-                    drop(consuming);
-                    tokio::select! {
-                        () = stop.cancelled() => return,
-                        () = tokio::time::sleep(pause) => {}
-                    }
+            let failure = loop {
+                match self.work(consumer.as_mut(), &stop).await {
+                    Ok(Turn::Stop) => return,
+                    Ok(Turn::Reopen) => pauses = persistently(LETTING_GO_DELAY_MAX).build(),
+                    Err(error) => break error,
                 }
+                // The old one stays until there is a new one: the worker is never seen without.
+                consumer = tokio::select! {
+                    () = stop.cancelled() => return,
+                    consumer = self.open() => consumer,
+                };
+            };
+            drop((consumer, consuming));
+            if matches!(failure, LaneError::Store(_)) {
+                self.be_careful();
+            }
+            let pause = pauses.next().unwrap_or(LETTING_GO_DELAY_MAX);
+            warn!(error = chain(&failure), ?pause, "a lane lets go of its deliveries");
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }
 
-    /// Makes the next consumer hold one delivery at a time: something it held ended this lane.
+    /// Makes the next consumer hold one delivery at a time: what this one held was in vain, and
+    /// counts as delivered.
     pub(crate) fn be_careful(&self) {
         self.is_careful.store(true, Ordering::Relaxed);
     }
@@ -118,10 +141,10 @@ impl Lane {
 
     /// A consumer, once the store can take what it brings.
     async fn open(&self) -> Box<dyn Consumer> {
-        let year = year_of(self.clock.now());
+        let year = year_of(self.tools.clock.now());
         let open = || async {
-            self.numbers.probe(year).await.map_err(|error| chain(&error))?;
-            self.consumers.open(self.prefetch()).await.map_err(|error| chain(&error))
+            self.tools.numbers.probe(year).await.map_err(|error| chain(&error))?;
+            self.tools.consumers.open(self.prefetch()).await.map_err(|error| chain(&error))
         };
         let retried = open.retry(persistently(RETRY_DELAY_MAX)).notify(|error: &String, delay| {
             info!(error, ?delay, "a lane cannot start yet");
@@ -134,7 +157,7 @@ impl Lane {
 
     async fn work(
         &self,
-        mut consumer: Box<dyn Consumer>,
+        consumer: &mut dyn Consumer,
         stop: &CancellationToken,
     ) -> Result<Turn, LaneError> {
         let prefetch = self.prefetch();
@@ -142,15 +165,15 @@ impl Lane {
             let deliveries = tokio::select! {
                 () = stop.cancelled() => return Ok(Turn::Stop),
                 () = tokio::time::sleep(IDLE_MAX) => return Ok(Turn::Reopen),
-                deliveries = consumer.receive(self.submissions_max) => deliveries?,
+                deliveries = consumer.receive(self.tools.submissions_max) => deliveries?,
             };
             // What was given back comes first. Behind it there is nothing to be careful with.
             let is_past = deliveries.iter().all(|delivery| delivery.attempts == 0);
             let (suspicious, others): (Vec<_>, Vec<_>) =
                 deliveries.into_iter().partition(is_suspicious);
-            self.process(consumer.as_mut(), others, stop).await?;
+            self.process(consumer, others, stop).await?;
             for delivery in self.shuffled(suspicious) {
-                self.process(consumer.as_mut(), vec![delivery], stop).await?;
+                self.process(consumer, vec![delivery], stop).await?;
             }
             if prefetch == Prefetch::One && is_past {
                 self.is_careful.store(false, Ordering::Relaxed);
@@ -164,7 +187,7 @@ impl Lane {
     fn shuffled(&self, mut deliveries: Vec<Delivery>) -> Vec<Delivery> {
         deliveries.sort_by_cached_key(|_| {
             let mut key = [0; 4];
-            self.entropy.fill(&mut key);
+            self.tools.entropy.fill(&mut key);
             key
         });
         deliveries
@@ -228,9 +251,9 @@ impl Lane {
 
     /// Every try has its own numbers: should one of them be taken, the next try's are not.
     async fn insert(&self, submissions: &[Submission]) -> Result<Vec<Verdict>, StoreError> {
-        let numbers = self.numbers.take(&years(submissions)).await?;
+        let numbers = self.tools.numbers.take(&years(submissions)).await?;
         let tickets = tickets(submissions, numbers);
-        let inserted = self.store.insert(&tickets).await?;
+        let inserted = self.tools.store.insert(&tickets).await?;
         Ok(tickets.iter().zip(inserted).map(|(ticket, done)| verdict(ticket, done)).collect())
     }
 }

@@ -9,10 +9,7 @@ mod numbers;
 mod refresher;
 mod state;
 
-use std::{
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use common::{
     clock::{Clock, Entropy},
@@ -25,7 +22,11 @@ use tracing::error;
 
 pub use state::State;
 
-use crate::{lane::Lane, numbers::Numbers, refresher::Refresher};
+use crate::{
+    lane::{Lane, Tools},
+    numbers::Numbers,
+    refresher::Refresher,
+};
 
 /// How a worker works.
 pub struct Settings {
@@ -49,23 +50,22 @@ pub async fn run(
     state: State,
     stop: CancellationToken,
 ) {
-    let numbers = Arc::new(Numbers::new(&settings.number_key, Arc::clone(&ports.tickets)));
+    let tools = Tools {
+        consumers: ports.consumers,
+        store: Arc::clone(&ports.tickets),
+        clock: Arc::clone(&clock),
+        entropy: Arc::clone(&entropy),
+        numbers: Arc::new(Numbers::new(&settings.number_key, ports.tickets)),
+        submissions_max: settings.batch_submissions_max,
+    };
     let mut tasks = JoinSet::new();
     for _ in 0..settings.lanes {
-        let lane = Lane {
-            consumers: Arc::clone(&ports.consumers),
-            store: Arc::clone(&ports.tickets),
-            clock: Arc::clone(&clock),
-            entropy: Arc::clone(&entropy),
-            numbers: Arc::clone(&numbers),
-            submissions_max: settings.batch_submissions_max,
-            is_careful: AtomicBool::new(false),
-        };
-        tasks.spawn(keep_alive(lane, state.clone(), stop.clone()));
+        tasks.spawn(keep_alive(Lane::new(tools.clone()), state.clone(), stop.clone()));
     }
+    // The lanes' ports are theirs, and end with them.
+    drop(tools);
     let refresher = Refresher::new(ports.statistics, ports.cache, clock, entropy.as_ref());
     tasks.spawn(refresher.run(stop));
-    drop((ports.consumers, ports.tickets, ports.health));
     while let Some(ended) = tasks.join_next().await {
         if let Err(error) = ended {
             error!(%error, "a worker's task died");

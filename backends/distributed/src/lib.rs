@@ -104,7 +104,6 @@ impl common::ports::backend::Backend for Backend {
             tickets: Arc::new(self.worker_store.clone()),
             statistics: Arc::new(self.worker_store.clone()),
             cache: Arc::new(self.cache.clone()),
-            health: self.health(&self.worker_store),
         }
     }
 

@@ -112,7 +112,6 @@ impl common::ports::backend::Backend for Backend {
             tickets: self.store.clone(),
             statistics: self.store.clone(),
             cache: self.cache.clone(),
-            health: self.health(),
         }
     }
 

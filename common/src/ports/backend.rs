@@ -39,8 +39,6 @@ pub struct WorkerPorts {
     pub statistics: Arc<dyn StatisticsReader>,
     /// Where their snapshot goes.
     pub cache: Arc<dyn StatisticsCache>,
-    /// How all of them are doing.
-    pub health: Arc<dyn HealthProbe>,
 }
 
 /// What `verify` looks into.
