@@ -16,13 +16,18 @@ mod verify;
 mod welcome;
 mod worker;
 
-use std::process::ExitCode;
+use std::{
+    error::Error,
+    io::{self, ErrorKind},
+    process::ExitCode,
+};
 
 use cli::{Command, Invocation};
 use common::{
     config::{Config, ConfigError, Layers},
     telemetry,
 };
+use embedded::OpenError;
 use tokio::runtime::Runtime;
 
 /// See `docs/adr/0007-allocator.md`.
@@ -35,8 +40,18 @@ const BAD_SETTING: u8 = 2;
 fn main() -> ExitCode {
     run(cli::parse()).unwrap_or_else(|error| {
         terminal::complain(&error);
-        if error.is::<ConfigError>() { BAD_SETTING.into() } else { ExitCode::FAILURE }
+        if error.chain().any(is_bad_setting) { BAD_SETTING.into() } else { ExitCode::FAILURE }
     })
+}
+
+/// Whether only another setting would help: a value that is none, a folder that cannot be used, an
+/// address that is not this machine's. One that is merely taken may be free the next time.
+fn is_bad_setting(cause: &(dyn Error + 'static)) -> bool {
+    let folder = cause.downcast_ref().is_some_and(|it| matches!(it, OpenError::Unusable { .. }));
+    let address = cause.downcast_ref().is_some_and(|it: &io::Error| {
+        matches!(it.kind(), ErrorKind::AddrNotAvailable | ErrorKind::PermissionDenied)
+    });
+    cause.is::<ConfigError>() || folder || address
 }
 
 fn run(Invocation { command, flags }: Invocation) -> anyhow::Result<ExitCode> {

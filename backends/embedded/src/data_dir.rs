@@ -12,7 +12,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// It cannot be made, read or written.
-    #[error("cannot use the data directory {}: {source}", path.display())]
+    #[error("cannot use the data directory {} (--data-dir): {source}", path.display())]
     Unusable {
         /// The directory, or the file in it.
         path: PathBuf,

@@ -103,6 +103,23 @@ async fn a_second_server_on_one_data_folder_or_one_port_is_refused_in_one_line()
 }
 
 #[tokio::test]
+async fn a_folder_or_an_address_that_cannot_be_used_is_a_bad_setting() {
+    let folder = Folder::new("start");
+    std::fs::write(folder.join("file"), "").unwrap();
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--data-dir", "file"];
+    let output = invoke(folder.path(), &[], &arguments).await;
+    let line = only_line(&output, 2);
+    assert!(line.starts_with("error: cannot use the data directory "), "{line}");
+    assert!(line.contains("--data-dir"), "{line}");
+
+    // Of the range that documents are written with: no machine has it.
+    let arguments = ["serve", "--listen", "192.0.2.1:8080"];
+    let output = invoke(folder.path(), &[], &arguments).await;
+    let line = only_line(&output, 2);
+    assert!(line.starts_with("error: cannot listen on 192.0.2.1:8080 (--listen"), "{line}");
+}
+
+#[tokio::test]
 async fn a_foreign_number_key_is_refused_in_one_line() {
     let folder = Folder::new("start");
     let serve = Running::start("serve", folder.path(), &settings(&[])).await;
