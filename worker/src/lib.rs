@@ -62,8 +62,6 @@ pub async fn run(
     for _ in 0..settings.lanes {
         tasks.spawn(keep_alive(Lane::new(tools.clone()), state.clone(), stop.clone()));
     }
-    // The lanes' ports are theirs, and end with them.
-    drop(tools);
     let refresher = Refresher::new(ports.statistics, ports.cache, clock, entropy.as_ref());
     tasks.spawn(refresher.run(stop));
     while let Some(ended) = tasks.join_next().await {

@@ -21,6 +21,7 @@ use common::{
     clock::Clock,
     ports::{
         backend::{AuditPorts, EdgePorts, WorkerPorts},
+        queue::RECEIPT_BATCHES_MAX,
         store::StoreError,
     },
 };
@@ -34,10 +35,6 @@ use crate::{
     queue::{EdgePublisher, Lanes, Queue, QueueInspector},
     store::Store,
 };
-
-/// Most worker batches whose receipts wait for one edge. An edge that is this far behind gets the
-/// rest from the store: receipts are a courtesy.
-const RECEIPT_BATCHES_MAX: usize = 1_024;
 
 /// What the embedded backend is told.
 pub struct Settings {

@@ -25,6 +25,10 @@ use crate::{
     envelope::{Item, Unreadable},
 };
 
+/// Batches of receipts that may wait for an edge to read them. They are a courtesy: beyond this they
+/// are dropped, and the edge answers 202.
+pub const RECEIPT_BATCHES_MAX: usize = 1_024;
+
 /// The edge's half.
 #[async_trait]
 pub trait Publisher: Send + Sync {

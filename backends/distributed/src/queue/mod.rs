@@ -18,7 +18,7 @@ use std::sync::Arc;
 use common::{
     Cause,
     clock::Clock,
-    ports::queue::{ConsumerSource, Publisher, Receipt},
+    ports::queue::{ConsumerSource, Publisher, RECEIPT_BATCHES_MAX, Receipt},
 };
 use lapin::uri::AMQPUri;
 use secrecy::{ExposeSecret, SecretString};
@@ -32,10 +32,6 @@ use self::{
     consumer::Consumers,
     publisher::{ConfirmingPublisher, IntakePublisher},
 };
-
-/// Batches of receipts that may wait for an edge to read them. They are a courtesy: beyond this
-/// they are dropped, and the edge answers 202.
-const RECEIPT_BATCHES_MAX: usize = 1_024;
 
 /// The text is no address of RabbitMQ.
 #[derive(Debug, Error)]
