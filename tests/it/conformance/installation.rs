@@ -1,14 +1,16 @@
 //! One backend, empty and migrated, and the means to make what goes into it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::clock::{Clock, SystemClock, SystemEntropy};
 use common::domain::{
     ClientTimestamp, Email, Form, Message, Name, NewTicket, PageUrl, Priority, Subject, Submission,
-    UserAgent, UserId,
+    TicketNumber, UserAgent, UserId,
 };
 use common::keys::NumberKey;
-use common::ports::backend::{Backend, WorkerPorts};
+use common::ports::backend::{Backend, EdgePorts, WorkerPorts};
 use common::trace::Trace;
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 use tokio::task::JoinHandle;
@@ -17,6 +19,7 @@ use uuid::Uuid;
 
 use crate::bed::folder::Folder;
 use crate::bed::servers::{Backing, Servers};
+use crate::bed::wait::until;
 
 /// A backend under test.
 pub struct Installation {
@@ -121,6 +124,31 @@ impl Installation {
 pub struct RunningWorker {
     _running: JoinHandle<()>,
     _stop: DropGuard,
+}
+
+/// Publishes submissions until each has its receipt: those are a courtesy, and one may be lost while
+/// a connection is still being opened. The numbers stand in the order of the submissions.
+pub async fn publish_until_told(
+    edge: &mut EdgePorts,
+    submissions: &[Submission],
+) -> Vec<TicketNumber> {
+    let mut numbers = HashMap::new();
+    let telling = async {
+        while numbers.len() < submissions.len() {
+            let deadline = Duration::from_secs(20);
+            until(deadline, "the publisher is ready", async || edge.publisher.is_ready()).await;
+            let published = edge.publisher.publish(submissions.to_vec()).await;
+            let told_until = tokio::time::Instant::now() + Duration::from_secs(2);
+            while published.is_ok() && numbers.len() < submissions.len() {
+                let batch = tokio::time::timeout_at(told_until, edge.receipts.recv()).await;
+                let Ok(Some(batch)) = batch else { break };
+                let awaited = batch.into_iter().map(|receipt| (receipt.id, receipt.number));
+                numbers.extend(awaited.filter(|(id, _)| submissions.iter().any(|it| it.id == *id)));
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), telling).await.expect("every receipt comes");
+    submissions.iter().map(|submission| numbers[&submission.id].clone()).collect()
 }
 
 /// The key of every worker in this process.

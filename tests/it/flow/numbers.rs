@@ -2,23 +2,18 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use common::clock::Clock;
 use common::domain::{NumberCipher, Submission, TicketNumber};
-use common::ports::backend::EdgePorts;
 
-use crate::bed::wait::until;
-use crate::conformance::installation::{Installation, number_key, submission};
+use crate::conformance::installation::{Installation, number_key, publish_until_told, submission};
 use crate::conformance::on_both_backends;
 
 on_both_backends! {
     numbers_grow_a_digit_when_the_million_is_used_up,
     the_year_is_the_submissions_and_not_the_workers,
 }
-
-const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A clock that stands still.
 struct Standing(DateTime<Utc>);
@@ -37,20 +32,9 @@ async fn numbers_for(
 ) -> Vec<TicketNumber> {
     let worker = it.run_worker(Arc::new(Standing(now.parse().unwrap()))).await;
     let mut edge = it.backend.edge().await;
-    until(DEADLINE, "the publisher is ready", async || edge.publisher.is_ready()).await;
-    edge.publisher.publish(submissions.clone()).await.unwrap();
-    let numbers = receipts(&mut edge, &submissions).await;
+    let numbers = publish_until_told(&mut edge, &submissions).await;
     drop(worker);
     numbers
-}
-
-async fn receipts(edge: &mut EdgePorts, submissions: &[Submission]) -> Vec<TicketNumber> {
-    let mut numbers = std::collections::HashMap::new();
-    while numbers.len() < submissions.len() {
-        let batch = tokio::time::timeout(DEADLINE, edge.receipts.recv()).await.unwrap().unwrap();
-        numbers.extend(batch.into_iter().map(|receipt| (receipt.id, receipt.number)));
-    }
-    submissions.iter().map(|submission| numbers[&submission.id].clone()).collect()
 }
 
 async fn numbers_grow_a_digit_when_the_million_is_used_up(it: Installation) {

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -45,12 +48,18 @@ const PREFETCH_MANY: u16 = 256;
 /// broker in need.
 const ANSWERS_WAIT: Duration = Duration::from_secs(1);
 
+/// The same before the first lane opens. Nobody has asked this worker for anything yet, and on a
+/// busy machine both connections take their time: without the one for answers, the first tickets
+/// would be told to nobody.
+const FIRST_ANSWERS_WAIT: Duration = Duration::from_secs(10);
+
 /// Opens lanes on one connection. What they publish, receipts and dead letters, goes over another:
 /// a broker in need blocks connections that publish, and acknowledgements must get through.
 pub(super) struct Consumers {
     connection: SharedConnection,
     answers: ConfirmingPublisher,
     clock: Arc<dyn Clock>,
+    has_opened: AtomicBool,
 }
 
 impl Consumers {
@@ -59,11 +68,13 @@ impl Consumers {
         answers: ConfirmingPublisher,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { connection, answers, clock }
+        Self { connection, answers, clock, has_opened: AtomicBool::new(false) }
     }
 
     async fn open_lane(&self, prefetch: Prefetch) -> Result<Lane, Cause> {
-        let _ = timeout(ANSWERS_WAIT, self.answers.ready()).await;
+        let has_opened = self.has_opened.load(Ordering::Relaxed);
+        let answers_wait = if has_opened { ANSWERS_WAIT } else { FIRST_ANSWERS_WAIT };
+        let _ = timeout(answers_wait, self.answers.ready()).await;
         let channel = self.connection.channel().await?;
         let consuming = async {
             topology::declare(&channel).await?;
@@ -89,6 +100,7 @@ impl Consumers {
             answers: self.answers.clone(),
             clock: Arc::clone(&self.clock),
         };
+        self.has_opened.store(true, Ordering::Relaxed);
         Ok(lane)
     }
 }
