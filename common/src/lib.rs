@@ -6,6 +6,7 @@
 use std::{error::Error, iter};
 
 pub mod clock;
+pub mod cloud_event;
 pub mod config;
 pub mod domain;
 pub mod envelope;

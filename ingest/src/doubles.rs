@@ -21,10 +21,11 @@ use axum::{
 use chrono::{DateTime, Utc};
 use common::{
     clock::{Clock, SystemEntropy},
-    domain::{Statistics, Submission, SubmissionId, Ticket, TicketNumber},
+    domain::{Event, Statistics, Submission, SubmissionId, Ticket, TicketNumber},
     keys::NumberKey,
     ports::{
         backend::EdgePorts,
+        events::{Cursor, EventLog, Page},
         health::{Component, Figures, HealthProbe, Unhealthy},
         queue::{PublishError, Publisher, Receipt},
         statistics::{CacheError, StatisticsCache, StatisticsReader},
@@ -136,6 +137,7 @@ impl Publisher for ScriptedPublisher {
 pub struct ScriptedStore {
     pub mood: Mutex<Mood>,
     pub tickets: Mutex<Vec<Ticket>>,
+    pub events: Mutex<Vec<Event>>,
     pub statistics: Mutex<Option<Statistics>>,
     pub asked: AtomicUsize,
 }
@@ -145,6 +147,7 @@ impl ScriptedStore {
         Arc::new(Self {
             mood: Mutex::new(Mood::Willing),
             tickets: Mutex::default(),
+            events: Mutex::default(),
             statistics: Mutex::default(),
             asked: AtomicUsize::new(0),
         })
@@ -175,6 +178,21 @@ impl TicketReader for ScriptedStore {
 
     async fn by_id(&self, id: SubmissionId) -> Result<Option<Ticket>, StoreError> {
         self.find(|ticket| ticket.id == id).await
+    }
+}
+
+#[async_trait]
+impl EventLog for ScriptedStore {
+    async fn after(&self, cursor: Cursor, limit: u32) -> Result<Page, StoreError> {
+        self.act().await?;
+        let events = self.events.lock().unwrap();
+        let start = usize::try_from(cursor.position).unwrap().min(events.len());
+        let end = (start + limit as usize).min(events.len());
+        Ok(Page {
+            events: events[start..end].to_vec(),
+            next: Cursor { position: end as u64, ..cursor },
+            has_more: end < events.len(),
+        })
     }
 }
 
@@ -243,6 +261,7 @@ impl Cast {
             tickets: store.clone(),
             statistics: store.clone(),
             cache: cache.clone(),
+            event_log: store.clone(),
             health: probe.clone(),
         };
         (Self { publisher, store, cache, probe }, ports)

@@ -23,7 +23,7 @@ use common::{
     retry::persistently,
 };
 use thiserror::Error;
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -71,6 +71,8 @@ pub(crate) struct Tools {
     pub(crate) numbers: Arc<Numbers>,
     /// In one transaction at most.
     pub(crate) submissions_max: usize,
+    /// Told of everything stored.
+    pub(crate) stored: Arc<Notify>,
 }
 
 /// Why a lane lets go of its consumer.
@@ -254,6 +256,7 @@ impl Lane {
         let numbers = self.tools.numbers.take(&years(submissions)).await?;
         let tickets = tickets(submissions, numbers);
         let inserted = self.tools.store.insert(&tickets).await?;
+        self.tools.stored.notify_one();
         Ok(tickets.iter().zip(inserted).map(|(ticket, done)| verdict(ticket, done)).collect())
     }
 }

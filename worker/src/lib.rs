@@ -7,6 +7,7 @@ mod batch;
 mod lane;
 mod numbers;
 mod refresher;
+mod relay;
 mod state;
 
 use std::{sync::Arc, time::Duration};
@@ -16,7 +17,7 @@ use common::{
     keys::NumberKey,
     ports::backend::WorkerPorts,
 };
-use tokio::task::JoinSet;
+use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
@@ -26,6 +27,7 @@ use crate::{
     lane::{Lane, Tools},
     numbers::Numbers,
     refresher::Refresher,
+    relay::Relay,
 };
 
 /// How a worker works.
@@ -50,6 +52,8 @@ pub async fn run(
     state: State,
     stop: CancellationToken,
 ) {
+    let stored = Arc::new(Notify::new());
+    let relay = Relay::new(ports.outbox, ports.events, Arc::clone(&stored), entropy.as_ref());
     let tools = Tools {
         consumers: ports.consumers,
         store: Arc::clone(&ports.tickets),
@@ -57,7 +61,11 @@ pub async fn run(
         entropy: Arc::clone(&entropy),
         numbers: Arc::new(Numbers::new(&settings.number_key, ports.tickets)),
         submissions_max: settings.batch_submissions_max,
+        stored,
     };
+    // Stops after the others, whose last batches have events too.
+    let relay_stop = CancellationToken::new();
+    let relaying = tokio::spawn(keep_relaying(Arc::new(relay), relay_stop.clone()));
     let mut tasks = JoinSet::new();
     for _ in 0..settings.lanes {
         tasks.spawn(keep_alive(Lane::new(tools.clone()), state.clone(), stop.clone()));
@@ -68,6 +76,21 @@ pub async fn run(
         if let Err(error) = ended {
             error!(%error, "a worker's task died");
         }
+    }
+    relay_stop.cancel();
+    if let Err(error) = relaying.await {
+        error!(%error, "the relay's keeper died");
+    }
+}
+
+/// Runs the relay, and runs it again when it panics.
+async fn keep_relaying(relay: Arc<Relay>, stop: CancellationToken) {
+    while let Err(error) = tokio::spawn(Arc::clone(&relay).run(stop.clone())).await {
+        error!(%error, "the relay died");
+        if stop.is_cancelled() {
+            return;
+        }
+        tokio::time::sleep(REVIVAL_PAUSE).await;
     }
 }
 

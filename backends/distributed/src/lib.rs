@@ -94,6 +94,7 @@ impl common::ports::backend::Backend for Backend {
             tickets: Arc::new(self.edge_store.clone()),
             statistics: Arc::new(self.edge_store.clone()),
             cache: Arc::new(self.cache.clone()),
+            event_log: Arc::new(self.edge_store.clone()),
             health: self.health(&self.edge_store),
         }
     }
@@ -104,6 +105,8 @@ impl common::ports::backend::Backend for Backend {
             tickets: Arc::new(self.worker_store.clone()),
             statistics: Arc::new(self.worker_store.clone()),
             cache: Arc::new(self.cache.clone()),
+            outbox: Arc::new(self.worker_store.clone()),
+            events: self.broker.event_publisher(),
         }
     }
 

@@ -8,6 +8,7 @@
 
 mod cache;
 mod data_dir;
+mod events;
 mod health;
 mod queue;
 mod store;
@@ -31,6 +32,7 @@ pub use crate::data_dir::OpenError;
 use crate::{
     cache::MemoryCache,
     data_dir::DataDir,
+    events::Hub,
     health::Health,
     queue::{EdgePublisher, Lanes, Queue, QueueInspector},
     store::Store,
@@ -49,6 +51,7 @@ pub struct Backend {
     store: Arc<Store>,
     queue: Arc<Queue>,
     cache: Arc<MemoryCache>,
+    hub: Arc<Hub>,
     clock: Arc<dyn Clock>,
 }
 
@@ -76,6 +79,7 @@ impl Backend {
             store: Arc::new(store),
             queue: Arc::new(queue),
             cache: Arc::new(MemoryCache::default()),
+            hub: Arc::default(),
             clock,
         }
     }
@@ -95,6 +99,7 @@ impl common::ports::backend::Backend for Backend {
             tickets: self.store.clone(),
             statistics: self.store.clone(),
             cache: self.cache.clone(),
+            event_log: self.store.clone(),
             health: self.health(),
         }
     }
@@ -109,6 +114,8 @@ impl common::ports::backend::Backend for Backend {
             tickets: self.store.clone(),
             statistics: self.store.clone(),
             cache: self.cache.clone(),
+            outbox: self.store.clone(),
+            events: self.hub.clone(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The words of the product: a *form* is what somebody typed, a *submission* is a form the edge
 //! said yes to, a *ticket* is what a worker made of it.
 
+mod event;
 mod field;
 mod id;
 mod number;
@@ -8,6 +9,7 @@ mod statistics;
 mod submission;
 mod ticket;
 
+pub use event::{Event, EventId, EventKind};
 pub use field::{ClientTimestamp, Email, Message, Name, PageUrl, RuleViolation, UserAgent, UserId};
 pub use id::{SubmissionId, SubmissionIds};
 pub use number::{MalformedNumber, NumberCipher, TicketNumber};

@@ -11,7 +11,7 @@ use super::{Form, Submission, SubmissionId, TicketNumber};
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("expected one of {allowed}")]
 pub struct UnknownWord {
-    allowed: &'static str,
+    pub(super) allowed: &'static str,
 }
 
 /// A closed set of words, the same on the wire, in the store and in the code.
@@ -50,6 +50,8 @@ macro_rules! words {
         }
     };
 }
+
+pub(super) use words;
 
 words! {
     /// What a submission is about.

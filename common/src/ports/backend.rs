@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::{
     audit::{QueueAudit, StoreAudit},
+    events::{EventLog, EventPublisher, Outbox},
     health::HealthProbe,
     queue::{ConsumerSource, Publisher, Receipt},
     statistics::{StatisticsCache, StatisticsReader},
@@ -25,6 +26,8 @@ pub struct EdgePorts {
     pub statistics: Arc<dyn StatisticsReader>,
     /// Where counts are read.
     pub cache: Arc<dyn StatisticsCache>,
+    /// Where events are read again.
+    pub event_log: Arc<dyn EventLog>,
     /// How all of them are doing.
     pub health: Arc<dyn HealthProbe>,
 }
@@ -39,6 +42,10 @@ pub struct WorkerPorts {
     pub statistics: Arc<dyn StatisticsReader>,
     /// Where their snapshot goes.
     pub cache: Arc<dyn StatisticsCache>,
+    /// Where the relay reads events.
+    pub outbox: Arc<dyn Outbox>,
+    /// Where the relay publishes them.
+    pub events: Arc<dyn EventPublisher>,
 }
 
 /// What `verify` looks into.

@@ -104,6 +104,30 @@ impl Installation {
         .await;
     }
 
+    /// Whether two transactions can write at a time.
+    pub const fn has_many_writers(&self) -> bool {
+        matches!(self.place, Place::Distributed(_))
+    }
+
+    /// Runs a statement behind the backend's back, and leaves its transaction open.
+    pub async fn begin(&self, statement: &'static str) -> Open {
+        match &self.place {
+            Place::Embedded(folder) => {
+                let url = format!("sqlite:{}", folder.join("data/supportline.db").display());
+                let mut connection = SqliteConnection::connect(&url).await.unwrap();
+                connection.execute("BEGIN IMMEDIATE").await.unwrap();
+                connection.execute(sqlx::query(statement)).await.unwrap();
+                Open::Sqlite(connection)
+            }
+            Place::Distributed(backing) => {
+                let mut connection = PgConnection::connect(&backing.database_url).await.unwrap();
+                connection.execute("BEGIN").await.unwrap();
+                connection.execute(sqlx::query(statement)).await.unwrap();
+                Open::Postgres(connection)
+            }
+        }
+    }
+
     /// Runs a statement behind the backend's back.
     pub async fn tamper(&self, statement: &'static str) {
         match &self.place {
@@ -117,6 +141,23 @@ impl Installation {
                 connection.execute(sqlx::query(statement)).await.unwrap();
             }
         }
+    }
+}
+
+/// A transaction behind the backend's back that has written and not yet committed.
+pub enum Open {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Open {
+    /// Ends it.
+    pub async fn commit(self) {
+        match self {
+            Self::Sqlite(mut connection) => connection.execute("COMMIT").await.map(drop),
+            Self::Postgres(mut connection) => connection.execute("COMMIT").await.map(drop),
+        }
+        .unwrap();
     }
 }
 

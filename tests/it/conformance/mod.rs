@@ -4,6 +4,7 @@
 //! of it for each backend. A function left out of that list is unused, which the build refuses.
 
 mod audit;
+mod events;
 pub mod installation;
 mod queue;
 mod statistics;

@@ -8,7 +8,7 @@ use super::{assert_none, files, names_in, root};
 const BACKENDS: [&str; 2] = ["distributed", "embedded"];
 
 /// Statements of one backend alone, and why the other has none.
-const WITHOUT_A_TWIN: [(&str, &str, &str); 6] = [
+const WITHOUT_A_TWIN: [(&str, &str, &str); 9] = [
     ("embedded", "add_statistics.sql", "Postgres does it inside insert_tickets; SQLite cannot"),
     (
         "embedded",
@@ -18,6 +18,13 @@ const WITHOUT_A_TWIN: [(&str, &str, &str); 6] = [
     ("embedded", "return_counter.sql", "Postgres writes a row even when it stays as it is"),
     ("embedded", "count_dead_letters.sql", "dead letters lie in a queue of the broker"),
     ("embedded", "insert_dead_letter.sql", "dead letters lie in a queue of the broker"),
+    ("embedded", "read_relay.sql", "Postgres reads it while it takes the lease"),
+    ("distributed", "take_lease.sql", "embedded, the lease is in the memory of the only process"),
+    (
+        "distributed",
+        "release_lease.sql",
+        "embedded, the lease is in the memory of the only process",
+    ),
     ("embedded", "list_dead_letters.sql", "dead letters lie in a queue of the broker"),
 ];
 

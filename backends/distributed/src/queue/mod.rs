@@ -8,6 +8,7 @@
 mod audit;
 mod connection;
 mod consumer;
+mod events;
 mod letter;
 mod publisher;
 mod receipts;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use common::{
     Cause,
     clock::Clock,
+    ports::events::EventPublisher,
     ports::queue::{ConsumerSource, Publisher, RECEIPT_BATCHES_MAX, Receipt},
 };
 use lapin::uri::AMQPUri;
@@ -30,6 +32,7 @@ use self::{
     audit::Depth,
     connection::SharedConnection,
     consumer::Consumers,
+    events::EventsPublisher,
     publisher::{ConfirmingPublisher, IntakePublisher},
 };
 
@@ -71,6 +74,11 @@ impl Broker {
         let answers = ConfirmingPublisher::start(self, "supportline worker answers", None);
         let connection = SharedConnection::new(self.uri.clone(), "supportline worker");
         Arc::new(Consumers::new(connection, answers, Arc::clone(&self.clock)))
+    }
+
+    /// The relay's half of the events.
+    pub(crate) fn event_publisher(&self) -> Arc<dyn EventPublisher> {
+        Arc::new(EventsPublisher::new(self.clone()))
     }
 
     pub(crate) async fn intake_depth(&self) -> Result<Depth, Cause> {

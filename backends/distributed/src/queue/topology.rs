@@ -6,6 +6,7 @@
 //!      └─ nothing bound ─► support.unrouted (exchange, queue)                      ▼
 //! exchange support.dead-letters ──► queue support.dead-letters ◄───────────────────┘
 //!      └─ nothing bound ─► support.unrouted
+//! exchange support.events (topic) ► whatever consumers bind; what nobody asked for is dropped
 //! ```
 //!
 //! The alternate exchange makes nothing unroutable: the client library attributes returned
@@ -24,6 +25,9 @@ pub(super) const UNROUTED: &str = "support.unrouted";
 /// Where a message goes that cannot become a ticket.
 pub(super) const DEAD_LETTERS: &str = "support.dead-letters";
 
+/// Where events are published.
+pub(super) const EVENTS: &str = "support.events";
+
 /// After so many failed deliveries the broker gives a message up. Said outright since the default
 /// depends on its release. Workers that die count for every message they held, hence not lower.
 pub(super) const DELIVERIES_MAX: i64 = 20;
@@ -33,10 +37,11 @@ const ENVELOPES_MAX: i64 = 1_000_000;
 
 /// Declares everything; does nothing where it is there already.
 pub(super) async fn declare(channel: &Channel) -> lapin::Result<()> {
-    exchange(channel, UNROUTED, &[]).await?;
+    exchange(channel, EVENTS, ExchangeKind::Topic, &[]).await?;
+    exchange(channel, UNROUTED, ExchangeKind::Fanout, &[]).await?;
     let alternate = [("alternate-exchange", text(UNROUTED))];
-    exchange(channel, INTAKE, &alternate).await?;
-    exchange(channel, DEAD_LETTERS, &alternate).await?;
+    exchange(channel, INTAKE, ExchangeKind::Fanout, &alternate).await?;
+    exchange(channel, DEAD_LETTERS, ExchangeKind::Fanout, &alternate).await?;
 
     let dying = [
         ("x-delivery-limit", AMQPValue::LongLongInt(DELIVERIES_MAX)),
@@ -55,10 +60,11 @@ pub(super) async fn declare(channel: &Channel) -> lapin::Result<()> {
 async fn exchange(
     channel: &Channel,
     name: &str,
+    kind: ExchangeKind,
     arguments: &[(&str, AMQPValue)],
 ) -> lapin::Result<()> {
     let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-    channel.exchange_declare(name.into(), ExchangeKind::Fanout, options, table(arguments)).await
+    channel.exchange_declare(name.into(), kind, options, table(arguments)).await
 }
 
 /// A quorum queue, bound to the exchange of the same name.

@@ -1,6 +1,7 @@
 //! Postgres.
 
 mod audit;
+mod events;
 mod loan;
 mod statistics;
 mod tickets;

@@ -6,6 +6,7 @@
 
 mod audit;
 mod dead_letters;
+mod events;
 mod statistics;
 mod tickets;
 mod writer;
@@ -21,7 +22,10 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use self::writer::{Work, Writer};
+use self::{
+    events::RelayLease,
+    writer::{Work, Writer},
+};
 use crate::data_dir::{self, DataDir, OpenError, unusable};
 
 /// Look-ups at a time. They wait for nobody, so more would only share the same processors.
@@ -48,6 +52,7 @@ static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 pub(crate) struct Store {
     readers: SqlitePool,
     writing: Option<Writing>,
+    relay_lease: RelayLease,
 }
 
 /// What a store opened for an audit lacks.
@@ -62,7 +67,11 @@ impl Store {
         let path = data_dir.database();
         let writer = Writer::start(writing_options(&path)).await.map_err(unopened(&path))?;
         let readers = reader_pool().connect_lazy_with(reading_options(&path));
-        Ok(Self { readers, writing: Some(Writing { writer, data_dir }) })
+        Ok(Self {
+            readers,
+            writing: Some(Writing { writer, data_dir }),
+            relay_lease: RelayLease::default(),
+        })
     }
 
     /// Opens it for reading, whoever else has it open.
@@ -71,7 +80,7 @@ impl Store {
         let path = data_dir::database(&data_dir);
         let readers =
             reader_pool().connect_with(reading_options(&path)).await.map_err(unopened(&path))?;
-        Ok(Self { readers, writing: None })
+        Ok(Self { readers, writing: None, relay_lease: RelayLease::default() })
     }
 
     /// Brings the schema up to date.

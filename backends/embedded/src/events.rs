@@ -1,0 +1,54 @@
+//! Events inside the process: what the relay publishes reaches every subscriber.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use common::{
+    domain::Event,
+    ports::events::{EventPublishError, EventPublisher, Feed, FeedItem, Subscription},
+};
+use tokio::sync::broadcast::{self, error::RecvError};
+
+/// Events kept for a subscriber that is slower than the relay. It is told of a gap when they are
+/// more, which costs it a look at the store.
+const WAITING_MAX: usize = 1_024;
+
+/// Passes events on.
+pub(crate) struct Hub(broadcast::Sender<Arc<Event>>);
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self(broadcast::Sender::new(WAITING_MAX))
+    }
+}
+
+#[async_trait]
+impl EventPublisher for Hub {
+    async fn publish(&self, events: &[Event]) -> Result<(), EventPublishError> {
+        for event in events {
+            // An error says that nobody listens.
+            drop(self.0.send(Arc::new(event.clone())));
+        }
+        Ok(())
+    }
+}
+
+impl Feed for Hub {
+    fn subscribe(&self) -> Box<dyn Subscription> {
+        Box::new(Listener(self.0.subscribe()))
+    }
+}
+
+struct Listener(broadcast::Receiver<Arc<Event>>);
+
+#[async_trait]
+impl Subscription for Listener {
+    async fn next(&mut self) -> FeedItem {
+        match self.0.recv().await {
+            Ok(event) => FeedItem::Changed(event),
+            Err(RecvError::Lagged(_)) => FeedItem::Gap,
+            // The process is about to end.
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}

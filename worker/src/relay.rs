@@ -1,0 +1,203 @@
+//! The relay: reads events from the outbox and publishes them, one relay at a time among all
+//! workers.
+//!
+//! What is published counts only once the outbox knows. Whoever takes over from a relay that died
+//! publishes again what that one did not get to write down: every event at least once, and the first
+//! time each is heard, those of one ticket in their order.
+
+use std::{sync::Arc, time::Duration};
+
+use backon::BackoffBuilder;
+use common::{
+    chain,
+    clock::Entropy,
+    keys::hex,
+    ports::{
+        events::{Cursor, EventPublishError, EventPublisher, Outbox},
+        store::StoreError,
+    },
+    retry::persistently,
+};
+use thiserror::Error;
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+/// A relay that died is replaced after so long.
+const LEASE_TTL: Duration = Duration::from_secs(5);
+
+/// A relay without work renews its lease after so long.
+const RENEWAL: Duration = Duration::from_secs(2);
+
+/// How often a worker asks for the lease while another has it.
+const LEASE_POLL: Duration = Duration::from_secs(1);
+
+/// How often the relay looks for what other workers have stored; its own worker wakes it.
+const OUTBOX_POLL: Duration = Duration::from_millis(200);
+
+/// Events read and published together: as many as the broker is given unconfirmed.
+const BATCH: u32 = 256;
+
+/// How long what is published may go unwritten. Each time costs a flush to disk, and after a crash
+/// the events of this time are published again.
+const ADVANCE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The longest pause between two tries while broker or store is away.
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(2);
+
+/// One a worker; of all, the one with the lease works.
+pub(crate) struct Relay {
+    outbox: Arc<dyn Outbox>,
+    events: Arc<dyn EventPublisher>,
+    /// This worker has stored something.
+    stored: Arc<Notify>,
+    name: String,
+}
+
+/// The time for which a relay holds the lease.
+struct Term {
+    /// Where to read on.
+    cursor: Cursor,
+    /// What the outbox knows of.
+    advanced_to: Cursor,
+    advanced_at: Instant,
+    ends_at: Instant,
+}
+
+/// Why a term ended before its time.
+#[derive(Debug, Error)]
+enum RelayError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Publish(#[from] EventPublishError),
+    #[error("the lease is another's by now")]
+    Lost,
+}
+
+impl Relay {
+    pub(crate) fn new(
+        outbox: Arc<dyn Outbox>,
+        events: Arc<dyn EventPublisher>,
+        stored: Arc<Notify>,
+        entropy: &dyn Entropy,
+    ) -> Self {
+        let mut name = [0; 8];
+        entropy.fill(&mut name);
+        Self { outbox, events, stored, name: hex(&name) }
+    }
+
+    /// Relays until `stop`, and then what is left.
+    pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let mut pauses = persistently(RETRY_DELAY_MAX).build();
+        while !stop.is_cancelled() {
+            let pause = match self.serve(&stop).await {
+                Ok(()) => {
+                    pauses = persistently(RETRY_DELAY_MAX).build();
+                    LEASE_POLL
+                }
+                Err(error) => {
+                    let pause = pauses.next().unwrap_or(RETRY_DELAY_MAX);
+                    warn!(error = chain(&error), ?pause, "events wait");
+                    pause
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        if let Err(error) = self.finish().await {
+            warn!(error = chain(&error), "events are left to another relay");
+        }
+    }
+
+    /// One term, if the lease is to be had.
+    async fn serve(&self, stop: &CancellationToken) -> Result<(), RelayError> {
+        let Some(mut term) = self.take().await? else { return Ok(()) };
+        info!("this worker relays events");
+        let ended = self.relay(&mut term, stop).await;
+        if ended.is_err() {
+            // Whatever is wrong may be wrong here alone. If this fails too, the lease runs out.
+            let _ = self.outbox.release(&self.name).await;
+        }
+        ended
+    }
+
+    async fn relay(&self, term: &mut Term, stop: &CancellationToken) -> Result<(), RelayError> {
+        while !stop.is_cancelled() {
+            if self.relay_batch(term).await? {
+                continue;
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.stored.notified() => {}
+                () = tokio::time::sleep(OUTBOX_POLL) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes what is left and gives the lease back. What is stored between the last look and
+    /// that, by a worker which found the lease taken and so left it to this one, is looked for
+    /// afterwards.
+    async fn finish(&self) -> Result<(), RelayError> {
+        while let Some(mut term) = self.take().await? {
+            while self.relay_batch(&mut term).await? {}
+            self.advance(&mut term).await?;
+            self.outbox.release(&self.name).await?;
+            if self.outbox.after(term.cursor, 1).await?.next == term.cursor {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn take(&self) -> Result<Option<Term>, StoreError> {
+        // Before the call, so that it ends here before it ends there.
+        let now = Instant::now();
+        let cursor = self.outbox.lease(&self.name, LEASE_TTL).await?;
+        Ok(cursor.map(|cursor| Term {
+            cursor,
+            advanced_to: cursor,
+            advanced_at: now,
+            ends_at: now + LEASE_TTL,
+        }))
+    }
+
+    /// Reads and publishes, and says whether there is more to read.
+    async fn relay_batch(&self, term: &mut Term) -> Result<bool, RelayError> {
+        let page = self.outbox.after(term.cursor, BATCH).await?;
+        if !page.events.is_empty() {
+            let published = timeout_at(term.ends_at, self.events.publish(&page.events)).await;
+            published.map_err(|_| RelayError::Lost)??;
+            debug!(events = page.events.len(), "published events");
+        }
+        term.cursor = page.next;
+        if term.is_due() {
+            self.advance(term).await?;
+        }
+        Ok(page.has_more)
+    }
+
+    async fn advance(&self, term: &mut Term) -> Result<(), RelayError> {
+        let now = Instant::now();
+        if !self.outbox.advance(&self.name, term.cursor, LEASE_TTL).await? {
+            return Err(RelayError::Lost);
+        }
+        term.advanced_to = term.cursor;
+        term.advanced_at = now;
+        term.ends_at = now + LEASE_TTL;
+        Ok(())
+    }
+}
+
+impl Term {
+    fn is_due(&self) -> bool {
+        let since = self.advanced_at.elapsed();
+        since >= RENEWAL || (since >= ADVANCE_INTERVAL && self.cursor != self.advanced_to)
+    }
+}
