@@ -90,11 +90,27 @@ Examples:
   supportline verify
   supportline verify --data-dir /var/lib/supportline")]
     Verify,
+    /// Asks the process that listens on --listen whether it is ready.
+    ///
+    /// Exits with 0 when its /readyz says 200 within two seconds. Meant for the health check of a
+    /// container, which has the settings of the process beside it in its environment.
+    #[command(after_help = "\
+Examples:
+  supportline probe
+  supportline probe --listen 127.0.0.1:8081")]
+    Probe,
 }
 
 impl Command {
-    const ALL: [Self; 6] =
-        [Self::Serve, Self::Ingest, Self::Worker, Self::Migrate, Self::Config, Self::Verify];
+    const ALL: [Self; 7] = [
+        Self::Serve,
+        Self::Ingest,
+        Self::Worker,
+        Self::Migrate,
+        Self::Config,
+        Self::Verify,
+        Self::Probe,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
@@ -104,6 +120,7 @@ impl Command {
             Self::Migrate => "migrate",
             Self::Config => "config",
             Self::Verify => "verify",
+            Self::Probe => "probe",
         }
     }
 
@@ -111,9 +128,11 @@ impl Command {
     /// a flag that does nothing would be a lie.
     const fn uses(self, section: Section) -> bool {
         match section {
-            Section::Program | Section::Distributed | Section::Installation => true,
-            Section::Process => !matches!(self, Self::Migrate | Self::Verify),
-            Section::Embedded => !matches!(self, Self::Ingest | Self::Worker),
+            Section::Program => true,
+            Section::Distributed | Section::Installation => !matches!(self, Self::Probe),
+            Section::Address => !matches!(self, Self::Migrate | Self::Verify),
+            Section::Process => !matches!(self, Self::Migrate | Self::Verify | Self::Probe),
+            Section::Embedded => !matches!(self, Self::Ingest | Self::Worker | Self::Probe),
             Section::Edge => matches!(self, Self::Serve | Self::Ingest | Self::Config),
             Section::Worker => matches!(self, Self::Serve | Self::Worker | Self::Config),
         }

@@ -7,6 +7,7 @@ mod lifecycle;
 mod listener;
 mod migrate;
 mod prepare;
+mod probe;
 mod probes;
 mod roles;
 mod secrets;
@@ -69,6 +70,7 @@ fn run(Invocation { command, flags }: Invocation) -> anyhow::Result<ExitCode> {
             Command::Worker => worker::run(config).await,
             Command::Migrate => migrate::run(config).await,
             Command::Verify => verify::run(config).await,
+            Command::Probe => probe::run(config).await,
             Command::Config => Ok(ExitCode::SUCCESS),
         }
     });

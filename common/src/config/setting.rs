@@ -21,6 +21,8 @@ pub enum Kind {
 pub enum Section {
     /// Every command.
     Program,
+    /// Where a process that runs until it is told to stop is met.
+    Address,
     /// A process that runs until it is told to stop.
     Process,
     /// The backends in the process itself.
@@ -81,7 +83,7 @@ macro_rules! settings {
 settings! {
     CONFIG: "config", "SUPPORT_CONFIG", Plain, Program;
     LOG_FORMAT: "log-format", "SUPPORT_LOG_FORMAT", Plain, Program;
-    LISTEN: "listen", "SUPPORT_LISTEN", Plain, Process;
+    LISTEN: "listen", "SUPPORT_LISTEN", Plain, Address;
     SHUTDOWN_GRACE: "shutdown-grace", "SUPPORT_SHUTDOWN_GRACE", Plain, Process;
     NO_MIGRATE: "no-migrate", "SUPPORT_NO_MIGRATE", Switch, Process;
     DATA_DIR: "data-dir", "SUPPORT_DATA_DIR", Plain, Embedded;

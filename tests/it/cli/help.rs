@@ -5,7 +5,7 @@ use common::config::{Documentation, Setting};
 use super::invoke;
 use crate::bed::folder::Folder;
 
-const COMMANDS: [&str; 6] = ["serve", "ingest", "worker", "migrate", "config", "verify"];
+const COMMANDS: [&str; 7] = ["serve", "ingest", "worker", "migrate", "config", "verify", "probe"];
 
 async fn help(arguments: &[&str]) -> String {
     let folder = Folder::new("help");

@@ -6,6 +6,7 @@ mod kill;
 mod load;
 mod logs;
 mod one_shot;
+mod probe;
 mod refusals;
 mod running;
 mod start;
