@@ -16,7 +16,7 @@ MEASURED = cargo test --release --workspace --test it --
 .PHONY: help run test check unit integration deps load corpus bench-smoke deny doc clean
 
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 run: ## Build and start everything in one process, data in ./data
 	cargo run --release
@@ -49,6 +49,12 @@ corpus: deps ## Real text, from Debian changelogs, through the whole system: COR
 
 bench-smoke: ## `make load`, small: does it still measure?
 	$(MAKE) --no-print-directory load SUBMISSIONS=2000 CONNECTIONS=32
+
+# No prerequisite: what is there is never made again, whatever changes in the example.
+.env: ## Settings and secrets for docker compose, as in .env.example but secret
+	@umask 077; awk -F= '/^[A-Z_]*(PASSWORD|KEY|TOKEN)=/ { \
+	        secret = ""; make = "openssl rand -hex 32"; make | getline secret; close(make); \
+	        print $$1 "=" secret; next } { print }' .env.example > .env.new && mv .env.new .env
 
 deny: ## Licences, advisories and origins of the dependencies (needs cargo-deny)
 	cargo deny check

@@ -13,6 +13,7 @@ mod bed;
 mod bed_tests;
 mod cli;
 mod conformance;
+mod deploy;
 mod flow;
 mod golden;
 mod tidy;
