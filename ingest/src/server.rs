@@ -14,6 +14,8 @@ use std::{
 use axum::{Router, body::Body};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -36,6 +38,8 @@ struct Limits {
     /// How long a head may take, from the first moment that one may come: also how long a
     /// connection may idle between two requests.
     head_wait: Duration,
+    /// How long a peer may take nothing of what it was sent: gone without a word, or not reading.
+    write_wait: Duration,
     /// How long a connection may go on after the stop without a request being served on it: for
     /// the last bytes of an answer, and for a head already on its way.
     drain_wait: Duration,
@@ -47,6 +51,8 @@ impl Limits {
             // 16 KiB of head each: at most 160 MiB. Each is a file descriptor, too.
             connections_max: 10_000,
             head_wait: Duration::from_secs(10),
+            // Longer than a phone needs to change its network.
+            write_wait: Duration::from_secs(30),
             drain_wait: Duration::from_secs(2),
         }
     }
@@ -78,6 +84,7 @@ async fn serve_within(
             router: router.clone(),
             stop: stop.clone(),
             head_wait: limits.head_wait,
+            write_wait: limits.write_wait,
             drain_wait: limits.drain_wait,
             _slot: slot,
         };
@@ -118,15 +125,14 @@ struct Connection {
     router: Router,
     stop: CancellationToken,
     head_wait: Duration,
+    write_wait: Duration,
     drain_wait: Duration,
     _slot: Option<OwnedSemaphorePermit>,
 }
 
 impl Connection {
     async fn serve(self) {
-        // Answers are small and whole; without this, Nagle and delayed acknowledgements hold one
-        // back for 40 ms.
-        if self.stream.set_nodelay(true).is_err() {
+        if set_up(&self.stream, self.write_wait).is_err() {
             return;
         }
         let is_busy = Arc::new(AtomicBool::new(false));
@@ -159,11 +165,24 @@ impl Connection {
     }
 }
 
+fn set_up(stream: &TcpStream, write_wait: Duration) -> io::Result<()> {
+    // Answers are small and whole; without this, Nagle and delayed acknowledgements hold one back
+    // for 40 ms.
+    stream.set_nodelay(true)?;
+    // Other kernels keep to their own patience, a quarter of an hour or less.
+    #[cfg(target_os = "linux")]
+    SockRef::from(stream).set_tcp_user_timeout(Some(write_wait))?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = write_wait;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
+    use std::{convert::Infallible, net::SocketAddr};
 
     use axum::routing::get;
+    use futures_util::stream;
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         task::JoinHandle,
@@ -179,6 +198,7 @@ mod tests {
     const LIMITS: Limits = Limits {
         connections_max: 3,
         head_wait: Duration::from_millis(500),
+        write_wait: Duration::from_millis(700),
         drain_wait: Duration::from_millis(200),
     };
 
@@ -195,7 +215,14 @@ mod tests {
             sleep(SLOW).await;
             "done"
         };
-        let router = Router::new().route("/quick", get(async || "done")).route("/slow", get(slow));
+        let endless =
+            async || Body::from_stream(stream::repeat(Ok::<_, Infallible>(vec![0; 65_536])));
+        let dying = async || Body::from_stream(stream::once(async { broken() }));
+        let router = Router::new()
+            .route("/quick", get(async || "done"))
+            .route("/slow", get(slow))
+            .route("/endless", get(endless))
+            .route("/dying", get(dying));
         let stop = CancellationToken::new();
         let server = tokio::spawn({
             let stop = stop.clone();
@@ -210,6 +237,10 @@ mod tests {
             stream.write_all(bytes).await.unwrap();
             stream
         }
+    }
+
+    fn broken() -> Result<Vec<u8>, Infallible> {
+        panic!("in the middle of an answer")
     }
 
     /// Reads until an answer has come in whole.
@@ -252,6 +283,31 @@ mod tests {
         assert!(timeout(SLOW / 2, next.read(&mut early)).await.is_err());
         drop(held);
         answer(&mut next).await;
+    }
+
+    /// Not read, an answer fills what kernels keep for it, and then stands still.
+    #[tokio::test]
+    async fn who_takes_nothing_of_an_answer_is_cut_off() {
+        let bed = bed().await;
+        let mut held = Vec::new();
+        for _ in 0..LIMITS.connections_max {
+            held.push(bed.send(b"GET /endless HTTP/1.1\r\nhost: x\r\n\r\n").await);
+        }
+        let begun_at = Instant::now();
+        let mut next = bed.send(REQUEST).await;
+        timeout(LIMITS.write_wait * 10, answer(&mut next)).await.expect("a place comes free");
+        assert!(begun_at.elapsed() >= LIMITS.write_wait / 2, "{:?}", begun_at.elapsed());
+        drop(held);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_dies_ends_its_connection_and_no_other() {
+        let bed = bed().await;
+        let mut slow = bed.send(SLOW_REQUEST).await;
+        let died = rest(bed.send(b"GET /dying HTTP/1.1\r\nhost: x\r\n\r\n").await).await;
+        assert!(!died.ends_with("0\r\n\r\n"), "{died}");
+        assert!(answer(&mut slow).await.starts_with("HTTP/1.1 200"));
+        assert!(answer(&mut bed.send(REQUEST).await).await.starts_with("HTTP/1.1 200"));
     }
 
     #[tokio::test]
