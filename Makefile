@@ -5,6 +5,8 @@ SUBMISSIONS ?= 100000
 CONNECTIONS ?= 256
 # The size of `make corpus`.
 CORPUS_SUBMISSIONS ?= 20000
+# The size of `make progress`.
+SUBSCRIBERS ?= 2000
 
 # The same packages everywhere, so that nothing is built twice with other features.
 UNIT = cargo test --workspace --lib --bins
@@ -13,7 +15,7 @@ INTEGRATION = cargo test --workspace --test it
 MEASURED = cargo test --release --workspace --test it --
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit integration deps load corpus bench-smoke deny doc clean
+.PHONY: help run test check unit integration deps load corpus progress bench-smoke deny doc clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +48,9 @@ load: deps ## Many submissions at once, none lost: SUBMISSIONS=100000 CONNECTION
 
 corpus: deps ## Real text, from Debian changelogs, through the whole system: CORPUS_SUBMISSIONS=20000
 	CORPUS_SUBMISSIONS=$(CORPUS_SUBMISSIONS) $(MEASURED) flow::changelogs --nocapture
+
+progress: deps ## Many who follow a ticket, each told of a change within a second: SUBSCRIBERS=2000
+	SUBSCRIBERS=$(SUBSCRIBERS) $(MEASURED) flow::progress_crowd --nocapture --test-threads=1
 
 bench-smoke: ## `make load`, small: does it still measure?
 	$(MAKE) --no-print-directory load SUBMISSIONS=2000 CONNECTIONS=32

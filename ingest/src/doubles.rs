@@ -1,6 +1,8 @@
 //! Scripted ports, for timings that no real backend can be made to have, and a stage to play them
 //! on. What the real backends do is proven elsewhere.
 
+pub mod feed;
+
 use std::{
     collections::BTreeSet,
     ops::Deref,
@@ -41,6 +43,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use self::feed::ScriptedFeed;
 use crate::{
     Settings,
     edge::{self, Background, Edge},
@@ -248,13 +251,14 @@ pub struct Cast {
     pub store: Arc<ScriptedStore>,
     pub cache: Arc<ScriptedStore>,
     pub probe: Arc<ScriptedProbe>,
+    pub feed: Arc<ScriptedFeed>,
 }
 
 impl Cast {
     pub fn new() -> (Self, EdgePorts) {
         let (publisher, receipts) = ScriptedPublisher::new();
         let (store, cache) = (ScriptedStore::new(), ScriptedStore::new());
-        let probe = Arc::<ScriptedProbe>::default();
+        let (probe, feed) = (Arc::<ScriptedProbe>::default(), Arc::<ScriptedFeed>::default());
         let ports = EdgePorts {
             publisher: publisher.clone(),
             receipts,
@@ -263,8 +267,9 @@ impl Cast {
             cache: cache.clone(),
             event_log: store.clone(),
             health: probe.clone(),
+            feed: feed.clone(),
         };
-        (Self { publisher, store, cache, probe }, ports)
+        (Self { publisher, store, cache, probe, feed }, ports)
     }
 }
 

@@ -8,6 +8,7 @@ use common::{
     ports::{backend::EdgePorts, store::TicketReader},
     trace::Trace,
 };
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
@@ -16,6 +17,8 @@ use crate::{
     batcher::{self, Intake},
     condition::Condition,
     health::Health,
+    hub::{Bounds, Hub},
+    progress::CATCH_UPS_MAX,
     snapshot::Snapshots,
     waiting::{self, Waiting},
 };
@@ -33,6 +36,10 @@ pub struct Edge {
     pub snapshots: Snapshots,
     pub admin_token: AdminToken,
     pub health: Arc<Health>,
+    pub hub: Arc<Hub>,
+    pub catch_ups: Semaphore,
+    /// Cancelled when the role should end, and with it every answer that has no end of its own.
+    pub stop: CancellationToken,
 }
 
 impl Edge {
@@ -50,6 +57,7 @@ pub struct Background {
     batcher: AbortOnDropHandle<()>,
     receipts: AbortOnDropHandle<()>,
     _monitor: AbortOnDropHandle<()>,
+    _hub: AbortOnDropHandle<()>,
 }
 
 impl Background {
@@ -82,13 +90,15 @@ pub fn start(
 ) -> (Arc<Edge>, Background) {
     let (intake, batcher) = batcher::intake(Arc::clone(&ports.publisher));
     let waiting = Arc::new(Waiting::default());
-    let health = Arc::new(Health::new(settings.version, ports.publisher, stop));
+    let health = Arc::new(Health::new(settings.version, ports.publisher, stop.clone()));
+    let hub = Arc::new(Hub::new(Bounds::public()));
     let drained = CancellationToken::new();
     let background = Background {
         batcher: spawn(batcher.run(drained.clone())),
         drained,
         receipts: spawn(waiting::hand_out(ports.receipts, Arc::clone(&waiting))),
         _monitor: spawn(Arc::clone(&health).monitor(ports.health)),
+        _hub: spawn(Arc::clone(&hub).run(ports.feed)),
     };
     let edge = Edge {
         snapshots: Snapshots::new(ports.cache, ports.statistics, Arc::clone(&clock)),
@@ -102,6 +112,9 @@ pub fn start(
         look_ups: Condition::new("ticket look-up"),
         admin_token: AdminToken::new(settings.admin_token.as_ref()),
         health,
+        hub,
+        catch_ups: Semaphore::new(CATCH_UPS_MAX),
+        stop,
     };
     (Arc::new(edge), background)
 }
@@ -117,7 +130,7 @@ mod tests {
     fn background() -> Background {
         let task = || spawn(std::future::pending());
         let drained = CancellationToken::new();
-        Background { drained, batcher: task(), receipts: task(), _monitor: task() }
+        Background { drained, batcher: task(), receipts: task(), _monitor: task(), _hub: task() }
     }
 
     #[tokio::test]

@@ -47,21 +47,30 @@ pub async fn look_up(State(edge): State<Arc<Edge>>, uri: Uri) -> Result<Response
         };
     }
     // People type numbers, and not always in capitals.
-    let number = reference.to_ascii_uppercase().parse().or_else(|_| NOBODYS.parse());
-    let number: TicketNumber = number.map_err(|_| Problem::TicketNotFound)?;
+    let Ok(number) = reference.to_ascii_uppercase().parse() else {
+        return Err(not_found(&edge).await);
+    };
     match in_time(&edge, edge.tickets.by_number(&number)).await? {
         Some(ticket) => enveloped(Success::Found, message, &Progress::from(&ticket), now),
         None => Err(Problem::TicketNotFound),
     }
 }
 
+/// The answer to what is no number and no id, after a look-up that finds nothing.
+pub async fn not_found(edge: &Edge) -> Problem {
+    let Ok(number) = NOBODYS.parse::<TicketNumber>() else { return Problem::TicketNotFound };
+    let found = in_time(edge, edge.tickets.by_number(&number)).await;
+    found.err().unwrap_or(Problem::TicketNotFound)
+}
+
 /// An id as answers write it. Other spellings that the parser knows are none of ours.
-fn id(text: &str) -> Option<SubmissionId> {
+pub fn id(text: &str) -> Option<SubmissionId> {
     let is_hyphenated = text.len() == 36;
     Uuid::try_parse(text).ok().filter(|_| is_hyphenated).map(SubmissionId::from)
 }
 
-async fn in_time<T>(
+/// Reads, and gives up when the caller should have an answer.
+pub async fn in_time<T>(
     edge: &Edge,
     read: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, Problem> {
@@ -71,7 +80,7 @@ async fn in_time<T>(
 }
 
 /// An id that an instance with our key issued, and that is not in the store, is on its way there.
-fn is_queued(edge: &Edge, id: SubmissionId, now: DateTime<Utc>) -> bool {
+pub fn is_queued(edge: &Edge, id: SubmissionId, now: DateTime<Utc>) -> bool {
     edge.ids.is_issued(id) && issued_at(id).is_some_and(|time| time <= now + CLOCK_SKEW_MAX)
 }
 
@@ -190,8 +199,8 @@ mod tests {
             updated_at: resolved,
             resolved_at: Some(resolved),
             history: vec![
-                StatusChange { status: Status::Open, at: opened },
-                StatusChange { status: Status::Resolved, at: resolved },
+                StatusChange { version: 1, status: Status::Open, at: opened },
+                StatusChange { version: 3, status: Status::Resolved, at: resolved },
             ],
         }
     }

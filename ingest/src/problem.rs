@@ -55,6 +55,8 @@ pub enum Problem {
     TicketNotFound,
     /// 405: the route has other methods.
     MethodNotAllowed,
+    /// 406: only served as an event stream, which the caller does not take.
+    NotAcceptable,
     /// 408: the body did not arrive in time.
     BodyTimeout,
     /// 413: more than [`crate::body::BODY_BYTES_MAX`].
@@ -71,6 +73,8 @@ pub enum Problem {
     Internal,
     /// 503: the submission is not known to be durable.
     NotAccepted,
+    /// 503: as many follow tickets as this instance takes on, or this one ticket.
+    TooManySubscribers,
     /// 503: what the answer is read from does not answer.
     Unavailable,
 }
@@ -110,6 +114,7 @@ impl Problem {
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::TicketNotFound => (StatusCode::NOT_FOUND, "ticket_not_found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, "not_acceptable"),
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body_timeout"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
             Self::UnsupportedMediaType => {
@@ -122,6 +127,7 @@ impl Problem {
             Self::InvalidQuery(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_query"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Self::NotAccepted => (StatusCode::SERVICE_UNAVAILABLE, "not_accepted"),
+            Self::TooManySubscribers => (StatusCode::SERVICE_UNAVAILABLE, "too_many_subscribers"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         }
     }
@@ -137,6 +143,7 @@ impl Problem {
             Self::MethodNotAllowed => {
                 ("Method not allowed", "The Allow header names the methods this address has.")
             }
+            Self::NotAcceptable => ("Not acceptable", "This is served as text/event-stream."),
             Self::BodyTimeout => ("Body timeout", "The body did not arrive in time."),
             Self::BodyTooLarge => ("Body too large", "The body may have at most 65536 bytes."),
             Self::UnsupportedMediaType => {
@@ -152,6 +159,9 @@ impl Problem {
             Self::Internal => ("Internal error", "Something is wrong on our side."),
             Self::NotAccepted => {
                 ("Not accepted", "The submission could not be queued. Please send it again.")
+            }
+            Self::TooManySubscribers => {
+                ("Too many subscribers", "No further event stream can be opened just now.")
             }
             Self::Unavailable => ("Unavailable", "This cannot be answered just now."),
         }
@@ -195,7 +205,7 @@ impl IntoResponse for Problem {
         let mut response = self.kind().0.into_response();
         let headers = response.headers_mut();
         match self {
-            Self::NotAccepted | Self::Unavailable => {
+            Self::NotAccepted | Self::TooManySubscribers | Self::Unavailable => {
                 headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
             }
             Self::Unauthorized => {

@@ -7,7 +7,7 @@ use axum::{
     routing::{get, post},
 };
 
-use crate::{edge::Edge, health, lookup, problem::Problem, request, stats, submit};
+use crate::{edge::Edge, health, lookup, problem::Problem, progress, request, stats, submit};
 
 /// Where submissions are posted, and under which they are found again.
 pub const TICKETS: &str = "/api/support/ticket";
@@ -17,6 +17,7 @@ pub fn router(edge: Arc<Edge>) -> Router {
     Router::new()
         .route(TICKETS, post(submit::submit))
         .route(&format!("{TICKETS}/{{reference}}"), get(lookup::look_up))
+        .route(&format!("{TICKETS}/{{reference}}/events"), get(progress::events))
         .route("/api/support/stats", get(stats::stats))
         .route("/api/support/health", get(health::health))
         .route("/livez", get(health::live))

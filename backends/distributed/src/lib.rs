@@ -94,6 +94,7 @@ impl common::ports::backend::Backend for Backend {
             tickets: Arc::new(self.edge_store.clone()),
             statistics: Arc::new(self.edge_store.clone()),
             cache: Arc::new(self.cache.clone()),
+            feed: self.broker.feed(),
             event_log: Arc::new(self.edge_store.clone()),
             health: self.health(&self.edge_store),
         }

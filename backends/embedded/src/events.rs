@@ -1,6 +1,6 @@
 //! Events inside the process: what the relay publishes reaches every subscriber.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use async_trait::async_trait;
 use common::{
@@ -35,16 +35,23 @@ impl EventPublisher for Hub {
 
 impl Feed for Hub {
     fn subscribe(&self) -> Box<dyn Subscription> {
-        Box::new(Listener(self.0.subscribe()))
+        Box::new(Listener { events: self.0.subscribe(), has_begun: false })
     }
 }
 
-struct Listener(broadcast::Receiver<Arc<Event>>);
+struct Listener {
+    events: broadcast::Receiver<Arc<Event>>,
+    has_begun: bool,
+}
 
 #[async_trait]
 impl Subscription for Listener {
     async fn next(&mut self) -> FeedItem {
-        match self.0.recv().await {
+        if !mem::replace(&mut self.has_begun, true) {
+            // What was published before this went past.
+            return FeedItem::Gap;
+        }
+        match self.events.recv().await {
             Ok(event) => FeedItem::Changed(event),
             Err(RecvError::Lagged(_)) => FeedItem::Gap,
             // The process is about to end.

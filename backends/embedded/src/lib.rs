@@ -99,6 +99,7 @@ impl common::ports::backend::Backend for Backend {
             tickets: self.store.clone(),
             statistics: self.store.clone(),
             cache: self.cache.clone(),
+            feed: self.hub.clone(),
             event_log: self.store.clone(),
             health: self.health(),
         }

@@ -142,6 +142,8 @@ pub struct Ticket {
 /// A status and when it was reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatusChange {
+    /// Which change of the ticket it was; its creation is 1. Not every change is one of status.
+    pub version: u32,
     /// What it became.
     pub status: Status,
     /// When.

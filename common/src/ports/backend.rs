@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::{
     audit::{QueueAudit, StoreAudit},
-    events::{EventLog, EventPublisher, Outbox},
+    events::{EventLog, EventPublisher, Feed, Outbox},
     health::HealthProbe,
     queue::{ConsumerSource, Publisher, Receipt},
     statistics::{StatisticsCache, StatisticsReader},
@@ -26,6 +26,8 @@ pub struct EdgePorts {
     pub statistics: Arc<dyn StatisticsReader>,
     /// Where counts are read.
     pub cache: Arc<dyn StatisticsCache>,
+    /// Where events are heard.
+    pub feed: Arc<dyn Feed>,
     /// Where events are read again.
     pub event_log: Arc<dyn EventLog>,
     /// How all of them are doing.

@@ -16,7 +16,11 @@
 //! - `a_lost_lease_cannot_advance`, and nobody advances backwards;
 //! - `a_relay_goes_on_where_the_last_one_advanced_to`.
 //!
-//! Guarantee of the publisher: `a_publish_that_nobody_listens_to_succeeds`.
+//! Guarantees of the publisher and the feed:
+//! - `a_publish_that_nobody_listens_to_succeeds`;
+//! - `a_feed_begins_with_a_gap`: whatever is published after that is heard, until another gap says
+//!   that something may not have been;
+//! - `everybody_who_listens_hears_what_is_published`, in that order.
 
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 

@@ -73,6 +73,15 @@ impl Instance {
         &self.client
     }
 
+    /// What it holds in memory, as the kernel counts it (`VmRSS`), in bytes.
+    pub fn resident_bytes(&self) -> u64 {
+        let pid = self.process.pid().expect("it is running");
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a figure");
+        let kibibytes = line.split_whitespace().nth(1).expect("a number").parse::<u64>();
+        kibibytes.expect("a number") * 1_024
+    }
+
     /// All that it has logged, over all its lives.
     pub fn log(&self) -> String {
         self.process.log()

@@ -11,7 +11,9 @@
 
 #![allow(dead_code, reason = "a bed offers more verbs than the tests of one day use")]
 
+pub mod changes;
 pub mod client;
+pub mod event_stream;
 pub mod folder;
 pub mod form;
 pub mod instance;

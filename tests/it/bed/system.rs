@@ -121,6 +121,11 @@ impl TestSystem {
         &self.folder
     }
 
+    /// What a distributed installation stands on, if this is one.
+    pub fn is_on(&self) -> Option<&Backing> {
+        self.backing.as_ref()
+    }
+
     /// A client of the first edge.
     pub fn client(&self) -> &Client {
         self.edges[0].client()

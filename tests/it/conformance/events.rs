@@ -1,10 +1,11 @@
 //! The promises of `common::ports::events`.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::domain::{Event, EventId, EventKind, Status};
-use common::ports::events::{Cursor, EventLog};
+use common::ports::events::{Cursor, EventLog, FeedItem, Subscription};
 
 use super::installation::{Installation, ticket, tickets};
 use super::on_both_backends;
@@ -23,6 +24,8 @@ on_both_backends! {
     a_lost_lease_cannot_advance,
     a_relay_goes_on_where_the_last_one_advanced_to,
     a_publish_that_nobody_listens_to_succeeds,
+    a_feed_begins_with_a_gap,
+    everybody_who_listens_hears_what_is_published,
 }
 
 /// As staff will: a change of the ticket, and its entry in the same transaction.
@@ -211,4 +214,42 @@ async fn a_publish_that_nobody_listens_to_succeeds(it: Installation) {
     let (events, _) = read(&*it.backend.edge().await.event_log, Cursor::START, 3).await;
     worker.events.publish(&events).await.unwrap();
     worker.events.publish(&[]).await.unwrap();
+}
+
+/// The next thing heard.
+async fn hear(listener: &mut dyn Subscription) -> FeedItem {
+    tokio::time::timeout(DEADLINE, listener.next()).await.expect("something is heard")
+}
+
+async fn a_feed_begins_with_a_gap(it: Installation) {
+    let (edge, worker) = (it.backend.edge().await, it.backend.worker().await);
+    worker.tickets.insert(&tickets(0..3)).await.unwrap();
+    let (events, _) = read(&*edge.event_log, Cursor::START, 3).await;
+    worker.events.publish(&events[..1]).await.unwrap();
+    for heard in &events[1..] {
+        let mut listener = edge.feed.subscribe();
+        assert_eq!(hear(&mut *listener).await, FeedItem::Gap);
+        // From the gap on, and nothing of before.
+        worker.events.publish(std::slice::from_ref(heard)).await.unwrap();
+        assert_eq!(hear(&mut *listener).await, FeedItem::Changed(Arc::new(heard.clone())));
+    }
+}
+
+async fn everybody_who_listens_hears_what_is_published(it: Installation) {
+    // More than the broker hands over unacknowledged.
+    let many = 1_000;
+    let (edge, worker) = (it.backend.edge().await, it.backend.worker().await);
+    worker.tickets.insert(&tickets(0..many)).await.unwrap();
+    let page = edge.event_log.after(Cursor::START, many).await.unwrap();
+    let other_edge = it.backend.edge().await;
+    let mut listeners = [edge.feed.subscribe(), edge.feed.subscribe(), other_edge.feed.subscribe()];
+    for listener in &mut listeners {
+        assert_eq!(hear(&mut **listener).await, FeedItem::Gap);
+    }
+    worker.events.publish(&page.events).await.unwrap();
+    for listener in &mut listeners {
+        for event in &page.events {
+            assert_eq!(hear(&mut **listener).await, FeedItem::Changed(Arc::new(event.clone())));
+        }
+    }
 }

@@ -7,6 +7,8 @@ mod crowd_tests;
 mod faults;
 mod numbers;
 mod poison;
+mod progress;
+mod progress_crowd;
 mod stored;
 
 /// A figure from the environment, for the long runs of the same tests: see the `Makefile`.

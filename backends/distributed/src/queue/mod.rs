@@ -9,6 +9,7 @@ mod audit;
 mod connection;
 mod consumer;
 mod events;
+mod feed;
 mod letter;
 mod publisher;
 mod receipts;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use common::{
     Cause,
     clock::Clock,
-    ports::events::EventPublisher,
+    ports::events::{EventPublisher, Feed},
     ports::queue::{ConsumerSource, Publisher, RECEIPT_BATCHES_MAX, Receipt},
 };
 use lapin::uri::AMQPUri;
@@ -33,6 +34,7 @@ use self::{
     connection::SharedConnection,
     consumer::Consumers,
     events::EventsPublisher,
+    feed::EventFeed,
     publisher::{ConfirmingPublisher, IntakePublisher},
 };
 
@@ -79,6 +81,11 @@ impl Broker {
     /// The relay's half of the events.
     pub(crate) fn event_publisher(&self) -> Arc<dyn EventPublisher> {
         Arc::new(EventsPublisher::new(self.clone()))
+    }
+
+    /// The edge's half of the events.
+    pub(crate) fn feed(&self) -> Arc<dyn Feed> {
+        Arc::new(EventFeed::new(self.clone()))
     }
 
     pub(crate) async fn intake_depth(&self) -> Result<Depth, Cause> {

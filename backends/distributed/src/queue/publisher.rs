@@ -40,7 +40,7 @@ use super::{
 const CONFIRM_DEADLINE: Duration = Duration::from_secs(2);
 
 /// A broker that is back is found within this.
-const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(2);
+pub(super) const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(2);
 
 /// Messages published and not yet confirmed. The broker writes them to disk together, so more of
 /// them share a flush; beyond this they only grow old.

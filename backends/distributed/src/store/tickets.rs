@@ -183,6 +183,7 @@ struct ExistingRow {
 
 #[derive(FromRow)]
 struct StatusRow {
+    version: i32,
     status: String,
     at: DateTime<Utc>,
 }
@@ -218,7 +219,10 @@ impl TryFrom<StatusRow> for StatusChange {
             .status
             .parse()
             .map_err(|_| StoreError::Corrupt("audit_entries.status".to_owned()))?;
-        Ok(Self { status, at: row.at })
+        let version = row.version.try_into();
+        let version =
+            version.map_err(|_| StoreError::Corrupt("audit_entries.version".to_owned()))?;
+        Ok(Self { version, status, at: row.at })
     }
 }
 

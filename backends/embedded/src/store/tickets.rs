@@ -257,6 +257,7 @@ struct TicketRow {
 
 #[derive(FromRow)]
 struct StatusRow {
+    version: u32,
     status: String,
     at: String,
 }
@@ -303,6 +304,7 @@ impl TicketRow {
 impl StatusRow {
     fn of(&self, number: &str) -> Result<StatusChange, StoreError> {
         let status = read("audit_entries", number, "status", &self.status)?;
-        Ok(StatusChange { status, at: read("audit_entries", number, "at", &self.at)? })
+        let at = read("audit_entries", number, "at", &self.at)?;
+        Ok(StatusChange { version: self.version, status, at })
     }
 }
