@@ -128,6 +128,7 @@ impl Engine {
             haproxy.arg(file);
         }
         assert!(unused.is_empty(), "not in the configuration: {unused:?}");
+        haproxy.envs(&service.environment);
         // What the image adds: it stays in the foreground.
         haproxy.arg("-db");
         let process = Process::new("proxy", self.folder.path(), haproxy);

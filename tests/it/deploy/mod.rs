@@ -11,6 +11,7 @@ mod docker_compose;
 mod dockerfile;
 mod failover;
 mod names;
+mod systemd;
 mod visitor;
 
 use std::fs;
