@@ -1,12 +1,17 @@
 //! The command line: subcommands, and a flag for each setting that a command uses.
 
+mod operator;
+
 use std::iter;
 
 use clap::{
     Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand,
     error::ErrorKind,
 };
+use clap_complete::Shell;
 use common::config::{Documentation, Kind, Section, Setting};
+
+pub use operator::{NewToken, Pages, TokenCommand};
 
 const SETTINGS_HELP: &str = "\
 Settings come from flags, then the environment, then the file named by --config, then the defaults;
@@ -34,7 +39,7 @@ struct Cli {
 }
 
 /// What to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Runs every role in one process (the default).
     ///
@@ -99,20 +104,40 @@ Examples:
   supportline probe
   supportline probe --listen 127.0.0.1:8081")]
     Probe,
+    /// Makes, lists and revokes staff tokens.
+    ///
+    /// A token is what the statistics and the staff routes ask for. Works beside a running
+    /// installation, and takes effect at once.
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  supportline token create --role stats --name grafana --expires 90d
+  supportline token list
+  supportline token revoke 95344202d105"
+    )]
+    Token(TokenCommand),
+    /// Prints a script that completes the command line in a shell.
+    #[command(after_help = "\
+Examples:
+  supportline completions bash > /etc/bash_completion.d/supportline
+  supportline completions zsh > ~/.zfunc/_supportline
+  supportline completions fish > ~/.config/fish/completions/supportline.fish")]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Prints a manual page.
+    #[command(after_help = "\
+Examples:
+  supportline man | man -l -
+  supportline man token create > supportline-token-create.1
+  supportline man --dir /usr/local/share/man/man1")]
+    Man(Pages),
 }
 
 impl Command {
-    const ALL: [Self; 7] = [
-        Self::Serve,
-        Self::Ingest,
-        Self::Worker,
-        Self::Migrate,
-        Self::Config,
-        Self::Verify,
-        Self::Probe,
-    ];
-
-    const fn name(self) -> &'static str {
+    const fn name(&self) -> &'static str {
         match self {
             Self::Serve => "serve",
             Self::Ingest => "ingest",
@@ -121,25 +146,27 @@ impl Command {
             Self::Config => "config",
             Self::Verify => "verify",
             Self::Probe => "probe",
+            Self::Token(_) => "token",
+            Self::Completions { .. } => "completions",
+            Self::Man(_) => "man",
         }
     }
+}
 
-    /// Whether the command looks at the settings of a section: only those become its flags, since
-    /// a flag that does nothing would be a lie.
-    const fn uses(self, section: Section) -> bool {
-        match section {
-            Section::Program => true,
-            Section::Distributed | Section::Installation => !matches!(self, Self::Probe),
-            Section::Address => !matches!(self, Self::Migrate | Self::Verify),
-            Section::Process => !matches!(self, Self::Migrate | Self::Verify | Self::Probe),
-            Section::Embedded => !matches!(self, Self::Ingest | Self::Worker | Self::Probe),
-            Section::Edge => matches!(self, Self::Serve | Self::Ingest | Self::Config),
-            Section::Worker => matches!(self, Self::Serve | Self::Worker | Self::Config),
-        }
-    }
-
-    fn settings(self) -> impl Iterator<Item = &'static Setting> {
-        Setting::ALL.iter().copied().filter(move |setting| self.uses(setting.section))
+/// Whether the command of this name looks at the settings of a section: only those become its
+/// flags, since a flag that does nothing would be a lie.
+fn uses(command: &str, section: Section) -> bool {
+    let writes_about_itself = ["completions", "man"].contains(&command);
+    let is_process = ["serve", "ingest", "worker", "config"].contains(&command);
+    let has_backends = !writes_about_itself && command != "probe";
+    match section {
+        Section::Program => !writes_about_itself,
+        Section::Distributed | Section::Installation => has_backends,
+        Section::Address => is_process || command == "probe",
+        Section::Process => is_process,
+        Section::Embedded => has_backends && !["ingest", "worker"].contains(&command),
+        Section::Edge => is_process && command != "worker",
+        Section::Worker => is_process && command != "ingest",
     }
 }
 
@@ -164,9 +191,9 @@ fn read(
     let matches = program.try_get_matches_from_mut(arguments)?;
     let command = Cli::from_arg_matches(&matches)?.command.unwrap_or(Command::Serve);
     // A flag may stand before the subcommand or after it; the one after is the nearer one.
-    let scopes = iter::once(&matches).chain(matches.subcommand().map(|(_, inner)| inner));
+    let scopes = iter::successors(Some(&matches), |above| above.subcommand().map(|(_, it)| it));
     let flags: Vec<_> = scopes.flat_map(given).collect();
-    match flags.iter().find(|(setting, _)| !command.uses(setting.section)) {
+    match flags.iter().find(|(setting, _)| !uses(command.name(), setting.section)) {
         None => Ok(Invocation { command, flags }),
         Some((setting, _)) => {
             let message =
@@ -184,17 +211,33 @@ fn given(matches: &ArgMatches) -> impl Iterator<Item = (&'static Setting, String
     })
 }
 
-fn program() -> clap::Command {
-    let program = with_settings(Cli::command(), Command::Serve);
-    Command::ALL.iter().fold(program, |program, command| {
-        program.mut_subcommand(command.name(), |inner| with_settings(inner, *command))
+/// The whole command line.
+pub fn program() -> clap::Command {
+    let names: Vec<_> =
+        Cli::command().get_subcommands().map(|it| it.get_name().to_owned()).collect();
+    let program = with_settings(Cli::command(), "serve");
+    names.into_iter().fold(program, |program, name| {
+        program.mut_subcommand(&name, |inner| with_settings_below(inner, &name))
     })
 }
 
+/// Adds the flags to a command, or to each of those that it consists of.
+fn with_settings_below(command: clap::Command, name: &str) -> clap::Command {
+    if !command.has_subcommands() {
+        return with_settings(command, name);
+    }
+    command.mut_subcommands(|inner| with_settings(inner, name))
+}
+
 /// Adds the flags of the settings that the command uses, and how settings work to its examples.
-fn with_settings(program: clap::Command, command: Command) -> clap::Command {
+fn with_settings(program: clap::Command, name: &str) -> clap::Command {
+    let settings = Setting::ALL.iter().copied().filter(|setting| uses(name, setting.section));
+    let flags: Vec<_> = settings.map(flag).collect();
+    if flags.is_empty() {
+        return program;
+    }
     let examples = program.get_after_help().cloned().unwrap_or_default();
-    program.args(command.settings().map(flag)).after_help(format!("{examples}\n\n{SETTINGS_HELP}"))
+    program.args(flags).after_help(format!("{examples}\n\n{SETTINGS_HELP}"))
 }
 
 fn flag(setting: &'static Setting) -> Arg {
@@ -279,15 +322,36 @@ mod tests {
     }
 
     #[test]
+    fn a_subcommands_flags_may_stand_before_it_too() {
+        let data_dir = [("data-dir", "x".to_owned())];
+        for line in ["supportline --data-dir x token list", "supportline token list --data-dir x"] {
+            assert_eq!(flags(line), data_dir, "{line}");
+        }
+        let refused = invoke("supportline --listen 1.2.3.4:5 token list").unwrap_err();
+        assert_eq!(refused.exit_code(), 2);
+    }
+
+    /// The commands that do something, by the words that call them.
+    fn leaves(command: &clap::Command, path: &str) -> Vec<String> {
+        if !command.has_subcommands() {
+            return vec![path.to_owned()];
+        }
+        let below = command.get_subcommands();
+        below.flat_map(|below| leaves(below, &format!("{path} {}", below.get_name()))).collect()
+    }
+
+    #[test]
     fn every_commands_help_shows_its_settings_and_examples() {
-        for command in Command::ALL {
-            let line = format!("supportline {} --help", command.name());
-            let help = invoke(&line).unwrap_err().to_string();
+        let commands = leaves(&Cli::command(), "supportline");
+        assert!(commands.len() > 10, "{commands:?}");
+        for command in commands {
+            let help = invoke(&format!("{command} --help")).unwrap_err().to_string();
             assert!(help.contains("Examples"), "{help}");
+            let name = command.split(' ').nth(1).unwrap();
             for setting in Setting::ALL {
                 let shown = help.contains(&format!("      --{} ", setting.name))
                     || help.contains(&format!("      --{}[", setting.name));
-                assert_eq!(shown, command.uses(setting.section), "{}: {help}", setting.name);
+                assert_eq!(shown, uses(name, setting.section), "{}: {help}", setting.name);
             }
         }
     }

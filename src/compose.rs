@@ -52,6 +52,19 @@ impl Installation {
             return Self::open(config).await;
         };
         let backend = embedded::Backend::open_for_audit(folder(&settings.data_dir)).await?;
+        Self::existing(backend, settings)
+    }
+
+    /// Opens it to change what an operator may change, beside the processes that serve it.
+    pub async fn open_beside(config: &Config) -> anyhow::Result<Self> {
+        let Backends::Embedded(settings) = &config.backends else {
+            return Self::open(config).await;
+        };
+        let backend = embedded::Backend::open_beside(folder(&settings.data_dir)).await?;
+        Self::existing(backend, settings)
+    }
+
+    fn existing(backend: embedded::Backend, settings: &Embedded) -> anyhow::Result<Self> {
         let key = || secrets::existing_number_key(&settings.data_dir).map(Arc::new);
         let number_key = settings.number_key.clone().map_or_else(key, Ok)?;
         Ok(Self::of(Arc::new(backend), number_key, None))

@@ -6,13 +6,16 @@ mod ingest;
 mod lifecycle;
 mod listener;
 mod migrate;
+mod pages;
 mod prepare;
 mod probe;
 mod probes;
 mod roles;
 mod secrets;
 mod serve;
+mod table;
 mod terminal;
+mod tokens;
 mod verify;
 mod welcome;
 mod worker;
@@ -25,7 +28,7 @@ use std::{
 
 use cli::{Command, Invocation};
 use common::{
-    config::{Config, ConfigError, Layers},
+    config::{Config, ConfigError, Layers, Setting},
     telemetry,
 };
 use embedded::OpenError;
@@ -56,6 +59,17 @@ fn is_bad_setting(cause: &(dyn Error + 'static)) -> bool {
 }
 
 fn run(Invocation { command, flags }: Invocation) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Completions { shell } => pages::completions(shell),
+        Command::Man(wanted) => pages::man(&wanted),
+        command => run_with_settings(command, flags),
+    }
+}
+
+fn run_with_settings(
+    command: Command,
+    flags: Vec<(&'static Setting, String)>,
+) -> anyhow::Result<ExitCode> {
     let layers = Layers::gather(flags, std::env::vars_os())?;
     if command == Command::Config {
         terminal::say(layers.listing().trim_end());
@@ -71,7 +85,10 @@ fn run(Invocation { command, flags }: Invocation) -> anyhow::Result<ExitCode> {
             Command::Migrate => migrate::run(config).await,
             Command::Verify => verify::run(config).await,
             Command::Probe => probe::run(config).await,
-            Command::Config => Ok(ExitCode::SUCCESS),
+            Command::Token(command) => tokens::run(command, config).await,
+            Command::Config | Command::Completions { .. } | Command::Man(_) => {
+                Ok(ExitCode::SUCCESS)
+            }
         }
     });
     // What a hard stop gave up must not hold the exit.

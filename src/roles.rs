@@ -33,7 +33,9 @@ pub async fn start_ingest(
     listener: TcpListener,
 ) {
     if installation.admin_token.is_none() {
-        tracing::warn!("no admin token is set: statistics are refused to everybody");
+        tracing::warn!(
+            "no admin token is set: only tokens made with `supportline token create` are admitted"
+        );
     }
     let ports = installation.backend.edge().await;
     let (clock, entropy) = (Arc::clone(&installation.clock), Arc::clone(&installation.entropy));

@@ -13,6 +13,18 @@ pub fn say(text: impl Display) {
     let _ = writeln!(io::stdout(), "{text}");
 }
 
+/// Prints what the command was run for to standard output, and says when it did not get there.
+pub fn hand_over(text: &str) -> io::Result<()> {
+    let mut output = io::stdout();
+    writeln!(output, "{text}")?;
+    output.flush()
+}
+
+/// Says something beside the output, to standard error.
+pub fn remark(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// Prints the one line that says why the program ends, to standard error.
 pub fn complain(error: &anyhow::Error) {
     let _ = writeln!(io::stderr(), "error: {}", chain(error.as_ref()));

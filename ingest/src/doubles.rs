@@ -23,7 +23,7 @@ use axum::{
 use chrono::{DateTime, Utc};
 use common::{
     clock::{Clock, SystemEntropy},
-    domain::{Event, Statistics, Submission, SubmissionId, Ticket, TicketNumber},
+    domain::{Event, Statistics, Submission, SubmissionId, Ticket, TicketNumber, Token, TokenId},
     keys::NumberKey,
     ports::{
         backend::EdgePorts,
@@ -32,6 +32,7 @@ use common::{
         queue::{PublishError, Publisher, Receipt},
         statistics::{CacheError, StatisticsCache, StatisticsReader},
         store::{StoreError, TicketReader},
+        tokens::TokenReader,
     },
 };
 use http_body_util::BodyExt;
@@ -142,16 +143,18 @@ pub struct ScriptedStore {
     pub tickets: Mutex<Vec<Ticket>>,
     pub events: Mutex<Vec<Event>>,
     pub statistics: Mutex<Option<Statistics>>,
+    pub tokens: Mutex<Vec<Token>>,
     pub asked: AtomicUsize,
 }
 
 impl ScriptedStore {
-    fn new() -> Arc<Self> {
+    pub fn new() -> Arc<Self> {
         Arc::new(Self {
             mood: Mutex::new(Mood::Willing),
             tickets: Mutex::default(),
             events: Mutex::default(),
             statistics: Mutex::default(),
+            tokens: Mutex::default(),
             asked: AtomicUsize::new(0),
         })
     }
@@ -196,6 +199,14 @@ impl EventLog for ScriptedStore {
             next: Cursor { position: end as u64, ..cursor },
             has_more: end < events.len(),
         })
+    }
+}
+
+#[async_trait]
+impl TokenReader for ScriptedStore {
+    async fn find(&self, id: &TokenId) -> Result<Option<Token>, StoreError> {
+        self.act().await?;
+        Ok(self.tokens.lock().unwrap().iter().find(|token| token.id() == *id).cloned())
     }
 }
 
@@ -266,6 +277,7 @@ impl Cast {
             statistics: store.clone(),
             cache: cache.clone(),
             event_log: store.clone(),
+            tokens: store.clone(),
             health: probe.clone(),
             feed: feed.clone(),
         };

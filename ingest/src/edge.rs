@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use crate::{
     Settings,
-    auth::AdminToken,
+    auth::Access,
     batcher::{self, Intake},
     condition::Condition,
     health::Health,
@@ -34,7 +34,7 @@ pub struct Edge {
     pub tickets: Arc<dyn TicketReader>,
     pub look_ups: Condition,
     pub snapshots: Snapshots,
-    pub admin_token: AdminToken,
+    pub access: Access,
     pub health: Arc<Health>,
     pub hub: Arc<Hub>,
     pub catch_ups: Semaphore,
@@ -110,7 +110,7 @@ pub fn start(
         waiting,
         tickets: ports.tickets,
         look_ups: Condition::new("ticket look-up"),
-        admin_token: AdminToken::new(settings.admin_token.as_ref()),
+        access: Access::new(settings.admin_token.as_ref(), ports.tokens),
         health,
         hub,
         catch_ups: Semaphore::new(CATCH_UPS_MAX),

@@ -49,6 +49,8 @@ pub enum Problem {
     IncompleteBody,
     /// 401: no bearer token that is admitted. Says no more than that.
     Unauthorized,
+    /// 403: a valid bearer token, of a role that may not do this.
+    Forbidden,
     /// 404: no such route.
     NotFound,
     /// 404: no such ticket, or nothing that could be one.
@@ -111,6 +113,7 @@ impl Problem {
             Self::InvalidJson => (StatusCode::BAD_REQUEST, "invalid_json"),
             Self::IncompleteBody => (StatusCode::BAD_REQUEST, "incomplete_body"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::TicketNotFound => (StatusCode::NOT_FOUND, "ticket_not_found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
@@ -138,6 +141,7 @@ impl Problem {
             Self::InvalidJson => ("Not JSON", "The body must be one JSON object in UTF-8."),
             Self::IncompleteBody => ("Incomplete body", "The body broke off before its end."),
             Self::Unauthorized => ("Unauthorized", "A valid bearer token is needed."),
+            Self::Forbidden => ("Forbidden", "The token's role does not admit to this."),
             Self::NotFound => ("Not found", "There is nothing at this address."),
             Self::TicketNotFound => ("Ticket not found", "There is no such ticket."),
             Self::MethodNotAllowed => {
@@ -210,6 +214,10 @@ impl IntoResponse for Problem {
             }
             Self::Unauthorized => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::Forbidden => {
+                let scope = HeaderValue::from_static("Bearer error=\"insufficient_scope\"");
+                headers.insert(header::WWW_AUTHENTICATE, scope);
             }
             // What is left of such a body cannot be told from the next request.
             Self::BodyTooLarge | Self::BodyTimeout | Self::IncompleteBody => {

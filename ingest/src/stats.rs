@@ -1,4 +1,4 @@
-//! `GET /api/support/stats`: the counts, for those who have the admin token.
+//! `GET /api/support/stats`: the counts, for staff of any role.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -8,11 +8,12 @@ use axum::{
     response::Response,
 };
 use chrono::{Days, NaiveDate};
-use common::domain::{DAYS_MAX, Day, Priority, Statistics, Status, Subject};
+use common::domain::{DAYS_MAX, Day, Priority, Role, Statistics, Status, Subject};
 use serde::{Serialize, Serializer};
 
 use crate::{
     answer::{enveloped, rfc3339},
+    auth,
     edge::Edge,
     problem::{Problem, Success},
     snapshot::{Snapshot, Source},
@@ -26,7 +27,7 @@ pub async fn stats(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    edge.admin_token.admit(&headers)?;
+    auth::authorize(&edge, &headers, &[Role::Admin, Role::Agent, Role::Stats]).await?;
     let query = query.as_deref().unwrap_or_default();
     let days = days(query)?;
     refuse_time_zone(query)?;

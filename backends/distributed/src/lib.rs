@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use common::{
     clock::Clock,
     ports::{
-        backend::{AuditPorts, EdgePorts, WorkerPorts},
+        backend::{AuditPorts, EdgePorts, OperatorPorts, WorkerPorts},
         store::StoreError,
     },
 };
@@ -96,6 +96,7 @@ impl common::ports::backend::Backend for Backend {
             cache: Arc::new(self.cache.clone()),
             feed: self.broker.feed(),
             event_log: Arc::new(self.edge_store.clone()),
+            tokens: Arc::new(self.edge_store.clone()),
             health: self.health(&self.edge_store),
         }
     }
@@ -114,6 +115,10 @@ impl common::ports::backend::Backend for Backend {
     async fn audit(&self) -> AuditPorts {
         let store = Arc::new(self.worker_store.clone());
         AuditPorts { store, queue: Arc::new(self.broker.clone()) }
+    }
+
+    async fn operator(&self) -> OperatorPorts {
+        OperatorPorts { tokens: Arc::new(self.worker_store.clone()) }
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {

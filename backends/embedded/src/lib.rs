@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use common::{
     clock::Clock,
     ports::{
-        backend::{AuditPorts, EdgePorts, WorkerPorts},
+        backend::{AuditPorts, EdgePorts, OperatorPorts, WorkerPorts},
         queue::RECEIPT_BATCHES_MAX,
         store::StoreError,
     },
@@ -74,6 +74,15 @@ impl Backend {
         Ok(Self::new(store, queue, settings.clock))
     }
 
+    /// Opens the data directory to change what an operator may change, beside a server or without
+    /// one. Nothing is made that is not there, and the queue is the server's.
+    pub async fn open_beside(settings: Settings) -> Result<Self, OpenError> {
+        let store = Store::open_beside(&settings.data_dir).await?;
+        let queue = Queue::new(0);
+        queue.close();
+        Ok(Self::new(store, queue, settings.clock))
+    }
+
     fn new(store: Store, queue: Queue, clock: Arc<dyn Clock>) -> Self {
         Self {
             store: Arc::new(store),
@@ -101,6 +110,7 @@ impl common::ports::backend::Backend for Backend {
             cache: self.cache.clone(),
             feed: self.hub.clone(),
             event_log: self.store.clone(),
+            tokens: self.store.clone(),
             health: self.health(),
         }
     }
@@ -128,6 +138,10 @@ impl common::ports::backend::Backend for Backend {
                 store: Arc::clone(&self.store),
             }),
         }
+    }
+
+    async fn operator(&self) -> OperatorPorts {
+        OperatorPorts { tokens: self.store.clone() }
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {

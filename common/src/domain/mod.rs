@@ -8,6 +8,7 @@ mod number;
 mod statistics;
 mod submission;
 mod ticket;
+mod token;
 
 pub use event::{Event, EventId, EventKind};
 pub use field::{ClientTimestamp, Email, Message, Name, PageUrl, RuleViolation, UserAgent, UserId};
@@ -16,3 +17,4 @@ pub use number::{MalformedNumber, NumberCipher, TicketNumber};
 pub use statistics::{DAYS_MAX, Day, Statistics, UnknownCount};
 pub use submission::{Fingerprint, Form, Submission};
 pub use ticket::{NewTicket, Priority, Status, StatusChange, Subject, Ticket, UnknownWord};
+pub use token::{Role, Standing, Token, TokenDigest, TokenId, TokenSecret};

@@ -12,6 +12,7 @@ use super::{
     queue::{ConsumerSource, Publisher, Receipt},
     statistics::{StatisticsCache, StatisticsReader},
     store::{StoreError, TicketReader, TicketWriter},
+    tokens::{TokenReader, TokenRegistry},
 };
 
 /// What the edge leans on.
@@ -30,6 +31,8 @@ pub struct EdgePorts {
     pub feed: Arc<dyn Feed>,
     /// Where events are read again.
     pub event_log: Arc<dyn EventLog>,
+    /// Who may see what only staff may.
+    pub tokens: Arc<dyn TokenReader>,
     /// How all of them are doing.
     pub health: Arc<dyn HealthProbe>,
 }
@@ -58,6 +61,12 @@ pub struct AuditPorts {
     pub queue: Arc<dyn QueueAudit>,
 }
 
+/// What an operator's commands lean on.
+pub struct OperatorPorts {
+    /// Where tokens are kept.
+    pub tokens: Arc<dyn TokenRegistry>,
+}
+
 /// Opens ports. None of these waits for a server: ports connect on their own, again and again, and
 /// say by their errors when they are not connected.
 #[async_trait]
@@ -70,6 +79,9 @@ pub trait Backend: Send + Sync {
 
     /// Ports for an audit.
     async fn audit(&self) -> AuditPorts;
+
+    /// Ports for an operator.
+    async fn operator(&self) -> OperatorPorts;
 
     /// Brings the store's schema up to date. Idempotent, and safe to run by several at a time.
     async fn migrate(&self) -> Result<(), StoreError>;

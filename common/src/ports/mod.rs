@@ -10,3 +10,4 @@ pub mod health;
 pub mod queue;
 pub mod statistics;
 pub mod store;
+pub mod tokens;

@@ -5,7 +5,21 @@ use common::config::{Documentation, Setting};
 use super::invoke;
 use crate::bed::folder::Folder;
 
-const COMMANDS: [&str; 7] = ["serve", "ingest", "worker", "migrate", "config", "verify", "probe"];
+/// The commands that take settings.
+const COMMANDS: [&str; 10] = [
+    "serve",
+    "ingest",
+    "worker",
+    "migrate",
+    "config",
+    "verify",
+    "probe",
+    "token create",
+    "token list",
+    "token revoke",
+];
+/// Those that take none.
+const WITHOUT_SETTINGS: [&str; 3] = ["completions", "man", "token"];
 
 async fn help(arguments: &[&str]) -> String {
     let folder = Folder::new("help");
@@ -22,7 +36,8 @@ fn flowing(text: &str) -> String {
 #[tokio::test]
 async fn the_programs_help_names_every_command_and_every_setting() {
     let text = help(&["--help"]).await;
-    for command in COMMANDS {
+    let names = COMMANDS.iter().chain(&WITHOUT_SETTINGS);
+    for command in names.filter_map(|it| it.split(' ').next()) {
         assert!(text.lines().any(|line| line.trim_start().starts_with(command)), "{command}");
     }
     for setting in Setting::ALL {
@@ -34,18 +49,27 @@ async fn the_programs_help_names_every_command_and_every_setting() {
 #[tokio::test]
 async fn every_commands_help_documents_each_of_its_flags_and_shows_an_example() {
     for command in COMMANDS {
-        let text = help(&[command, "--help"]).await;
+        let text = help(&with_help(command)).await;
         let example = format!("  supportline {command}");
         assert!(text.contains("Examples"), "{command}: {text}");
         assert!(text.lines().any(|line| line.contains(example.trim())), "{command}: {text}");
         let flags: Vec<_> = flags(&text);
         assert!(flags.len() >= 3, "{command}: {flags:?}");
         for flag in flags.iter().filter(|flag| **flag != "help") {
-            let setting = Setting::ALL.iter().find(|setting| setting.name == *flag);
-            assert_documented(setting.unwrap_or_else(|| panic!("--{flag} is no setting")), &text);
+            // Also of one that is the command's own, and no setting.
+            let words = meaning(&text, flag).split(' ').count();
+            assert!(words > 3, "{command} --{flag}: {text}");
+            if let Some(setting) = Setting::ALL.iter().find(|setting| setting.name == *flag) {
+                assert_documented(setting, &text);
+            }
         }
     }
     assert_eq!(flags(&help(&["serve", "--help"]).await).len(), Setting::ALL.len() + 1);
+    for command in WITHOUT_SETTINGS {
+        let text = help(&with_help(command)).await;
+        assert!(text.contains(&format!("Examples:\n  supportline {command}")), "{command}: {text}");
+        assert!(!text.contains("--data-dir <"), "{command}: {text}");
+    }
 }
 
 /// Whatever the help shows can be typed. `config` takes every flag and does nothing with it.
@@ -81,6 +105,18 @@ async fn every_flag_shown_is_taken() {
 async fn the_version_is_the_packages() {
     let expected = format!("supportline {}\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(help(&["--version"]).await, expected);
+}
+
+fn with_help(command: &str) -> Vec<&str> {
+    command.split(' ').chain(["--help"]).collect()
+}
+
+/// What the help says of a flag: all that stands below it up to the next one.
+fn meaning(text: &str, flag: &str) -> String {
+    let at = text.lines().position(|line| line.trim_start().starts_with(&format!("--{flag}")));
+    let below = text.lines().skip(at.expect("the flag is listed") + 1);
+    let own = below.take_while(|line| !line.trim_start().starts_with('-') && !line.is_empty());
+    flowing(&own.collect::<Vec<_>>().join(" "))
 }
 
 /// The flags that a help text lists, without their hyphens.

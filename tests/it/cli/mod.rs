@@ -6,11 +6,13 @@ mod kill;
 mod load;
 mod logs;
 mod one_shot;
+mod pages;
 mod probe;
 mod refusals;
 mod running;
 mod start;
 mod stop;
+mod tokens;
 mod verify;
 
 use std::path::Path;

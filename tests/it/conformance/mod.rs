@@ -9,6 +9,7 @@ pub mod installation;
 mod queue;
 mod statistics;
 mod store;
+mod tokens;
 
 /// Makes, of each function named, the tests `embedded::…` and `distributed::…`.
 macro_rules! on_both_backends {

@@ -5,6 +5,7 @@ mod events;
 mod loan;
 mod statistics;
 mod tickets;
+mod tokens;
 
 use std::{str::FromStr, time::Duration};
 

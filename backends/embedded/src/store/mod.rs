@@ -9,9 +9,14 @@ mod dead_letters;
 mod events;
 mod statistics;
 mod tickets;
+mod tokens;
 mod writer;
 
-use std::{path::Path, str::FromStr, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use common::{Cause, ports::store::StoreError};
@@ -38,6 +43,10 @@ const READER_WAIT: Duration = Duration::from_secs(2);
 /// holds one, and for the moment in which a checkpoint does.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 
+/// The same in a process beside the server's, which stores one batch after the other when it is
+/// busy, and lets nobody in between but by chance.
+const LOCK_WAIT_BESIDE: Duration = Duration::from_secs(15);
+
 /// `SQLite`'s primary result codes, in the low byte, for data it will never take: `SQLITE_TOOBIG`,
 /// `SQLITE_CONSTRAINT` (a strict table's types included), `SQLITE_MISMATCH`.
 const REJECTING_CODES: [i32; 3] = [18, 19, 20];
@@ -58,26 +67,39 @@ pub(crate) struct Store {
 /// What a store opened for an audit lacks.
 struct Writing {
     writer: Writer,
-    data_dir: DataDir,
+    /// Whose lock is held, unless another process serves the directory.
+    data_dir: Option<DataDir>,
 }
 
 impl Store {
     /// Opens the database of a data directory for reading and writing.
     pub(crate) async fn open(data_dir: DataDir) -> Result<Self, OpenError> {
         let path = data_dir.database();
-        let writer = Writer::start(writing_options(&path)).await.map_err(unopened(&path))?;
-        let readers = reader_pool().connect_lazy_with(reading_options(&path));
-        Ok(Self {
-            readers,
-            writing: Some(Writing { writer, data_dir }),
-            relay_lease: RelayLease::default(),
-        })
+        Self::writing(&path, writing_options(&path), Some(data_dir)).await
+    }
+
+    /// Opens it for reading and writing, whoever else has it open: each waits for the other's
+    /// transactions, which are short.
+    pub(crate) async fn open_beside(data_dir: &Path) -> Result<Self, OpenError> {
+        let path = existing_database(data_dir)?;
+        let options = writing_options(&path).busy_timeout(LOCK_WAIT_BESIDE);
+        Self::writing(&path, options, None).await
+    }
+
+    async fn writing(
+        path: &Path,
+        options: SqliteConnectOptions,
+        data_dir: Option<DataDir>,
+    ) -> Result<Self, OpenError> {
+        let writer = Writer::start(options).await.map_err(unopened(path))?;
+        let readers = reader_pool().connect_lazy_with(reading_options(path));
+        let writing = Some(Writing { writer, data_dir });
+        Ok(Self { readers, writing, relay_lease: RelayLease::default() })
     }
 
     /// Opens it for reading, whoever else has it open.
     pub(crate) async fn open_read_only(data_dir: &Path) -> Result<Self, OpenError> {
-        let data_dir = data_dir.canonicalize().map_err(unusable(data_dir))?;
-        let path = data_dir::database(&data_dir);
+        let path = existing_database(data_dir)?;
         let readers =
             reader_pool().connect_with(reading_options(&path)).await.map_err(unopened(&path))?;
         Ok(Self { readers, writing: None, relay_lease: RelayLease::default() })
@@ -115,7 +137,7 @@ impl Store {
         self.readers.close().await;
         if let Some(Writing { writer, data_dir }) = &self.writing {
             writer.close().await;
-            data_dir.release();
+            data_dir.iter().for_each(DataDir::release);
         }
     }
 
@@ -127,6 +149,12 @@ impl Store {
         let unavailable = || StoreError::Unavailable("the store is open for an audit only".into());
         self.writing.as_ref().map(|writing| &writing.writer).ok_or_else(unavailable)
     }
+}
+
+/// The database of a directory that must be there.
+fn existing_database(data_dir: &Path) -> Result<PathBuf, OpenError> {
+    let data_dir = data_dir.canonicalize().map_err(unusable(data_dir))?;
+    Ok(data_dir::database(&data_dir))
 }
 
 fn reader_pool() -> SqlitePoolOptions {

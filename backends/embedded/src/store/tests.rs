@@ -73,7 +73,8 @@ async fn the_schema_is_made_once_and_every_table_of_it_is_strict() {
             "relay",
             "statistics",
             "ticket_counters",
-            "tickets"
+            "tickets",
+            "tokens"
         ]
     );
     assert!(tables.iter().all(|(_, strict)| *strict), "{tables:?}");
