@@ -16,9 +16,10 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        ClientTimestamp, Email, Form, Message, Name, PageUrl, RuleViolation, Submission, UserAgent,
-        UserId,
+        ClientTimestamp, Email, Form, KeyHash, Message, Name, PageUrl, RuleViolation, Submission,
+        UserAgent, UserId,
     },
+    keys::{hex, unhex},
     trace::{Trace, is_sane_request_id, is_traceparent},
 };
 
@@ -76,6 +77,9 @@ struct Received<'a> {
 #[serde(rename_all = "camelCase")]
 struct WireSubmission<'a> {
     id: Uuid,
+    /// Thirty-two hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_hash: Option<Cow<'a, str>>,
     #[serde(borrow)]
     submitted_at: Cow<'a, str>,
     #[serde(borrow)]
@@ -165,9 +169,10 @@ fn position_of(error: &serde_json::Error) -> String {
 
 impl<'a> From<&'a Submission> for WireSubmission<'a> {
     fn from(submission: &'a Submission) -> Self {
-        let Submission { id, submitted_at, form, trace } = submission;
+        let Submission { id, key, submitted_at, form, trace } = submission;
         Self {
             id: id.as_uuid(),
+            key_hash: key.map(|KeyHash(hash)| hex(&hash).into()),
             submitted_at: submitted_at.to_rfc3339_opts(SecondsFormat::Millis, true).into(),
             name: form.name.as_str().into(),
             email: form.email.as_str().into(),
@@ -193,6 +198,7 @@ impl TryFrom<WireSubmission<'_>> for Submission {
             .map_err(|_| RuleViolation::new("invalid_choice", "an unknown subject"))?;
         Ok(Self {
             id: wire.id.into(),
+            key: wire.key_hash.as_deref().map(key_hash).transpose()?,
             submitted_at: instant(&wire.submitted_at)?,
             form: Form {
                 name: Name::parse(&wire.name)?,
@@ -207,6 +213,11 @@ impl TryFrom<WireSubmission<'_>> for Submission {
             trace: trace(wire.request_id.into_owned(), wire.traceparent.into_owned())?,
         })
     }
+}
+
+fn key_hash(text: &str) -> Result<KeyHash, RuleViolation> {
+    let hash = unhex(text).map(KeyHash);
+    hash.ok_or_else(|| RuleViolation::new("invalid_key_hash", "keyHash is none of ours"))
 }
 
 /// Our own times have years of four digits and whole milliseconds; anything else is foreign.
@@ -235,6 +246,7 @@ mod tests {
     fn submission() -> Submission {
         Submission {
             id: Uuid::from_u128(7).into(),
+            key: Some(KeyHash([0xa7; 16])),
             submitted_at: "2026-11-22T10:30:00.123Z".parse().unwrap(),
             form: Form {
                 name: Name::parse("Ada \"λ\" Lovelace").unwrap(),
@@ -308,6 +320,9 @@ mod tests {
             ("00-4bf9", "00-XXXX"),
             ("\"timestamp\"", "\"timestump\""),
             ("\"id\":\"0", "\"id\":\"x"),
+            ("\"keyHash\":\"a7", "\"keyHash\":\"x7"),
+            ("\"keyHash\":\"a7", "\"keyHash\":\"a7a7"),
+            ("\"keyHash\":\"a7", "\"keyHash\":\"A7"),
         ];
         for (from, to) in breaks {
             let to = to.replace('\u{1f}', "<script>");

@@ -34,14 +34,7 @@ impl NumberKey {
 
     /// Reads 64 hexadecimal digits, of either case.
     pub fn from_hex(text: &str) -> Result<Self, MalformedKey> {
-        let mut bytes = [0; 32];
-        let digits = text.as_bytes();
-        if digits.len() != 64 {
-            return Err(MalformedKey);
-        }
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = hex_digit(pair[0])? << 4 | hex_digit(pair[1])?;
-        }
+        let bytes = unhex(&text.to_ascii_lowercase()).ok_or(MalformedKey)?;
         Ok(Self(SecretBox::new(Box::new(bytes))))
     }
 
@@ -94,8 +87,26 @@ pub fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
-fn hex_digit(digit: u8) -> Result<u8, MalformedKey> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok()).ok_or(MalformedKey)
+/// The bytes that [`hex`] wrote so, if they are that many.
+#[must_use]
+pub fn unhex<const LENGTH: usize>(text: &str) -> Option<[u8; LENGTH]> {
+    let digits = text.as_bytes();
+    if digits.len() != LENGTH * 2 {
+        return None;
+    }
+    let mut bytes = [0; LENGTH];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = hex_digit(pair[0])? << 4 | hex_digit(pair[1])?;
+    }
+    Some(bytes)
+}
+
+fn hex_digit(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use std::{error::Error, iter};
 
+pub mod claims;
 pub mod clock;
 pub mod cloud_event;
 pub mod config;

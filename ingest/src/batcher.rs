@@ -40,9 +40,30 @@ const TEXT_BYTES_FULL: usize = 256 * 1024;
 #[error("the submission was not taken")]
 pub struct NotTaken;
 
+/// What is known of a submission that was handed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// It is safe.
+    Durable,
+    /// It is not queued, and never will be.
+    Refused,
+    /// It may show up yet.
+    Open,
+}
+
+impl From<&Result<(), PublishError>> for Durability {
+    fn from(outcome: &Result<(), PublishError>) -> Self {
+        match outcome {
+            Ok(()) => Self::Durable,
+            Err(PublishError::Unavailable(_) | PublishError::Rejected) => Self::Refused,
+            Err(PublishError::Unconfirmed) => Self::Open,
+        }
+    }
+}
+
 struct Offer {
     submission: Submission,
-    confirm: oneshot::Sender<bool>,
+    confirm: oneshot::Sender<Durability>,
 }
 
 /// Where handlers hand in submissions.
@@ -65,12 +86,12 @@ impl Intake {
 
 /// Tells whether a submission that was handed in became durable. Dropping it takes back a
 /// submission that is not packed yet.
-pub struct Confirmation(oneshot::Receiver<bool>);
+pub struct Confirmation(oneshot::Receiver<Durability>);
 
 impl Confirmation {
-    /// Waits for the broker's word. False leaves open whether the submission will show up.
-    pub async fn is_durable(&mut self) -> bool {
-        (&mut self.0).await.unwrap_or(false)
+    /// Waits for the broker's word.
+    pub async fn durability(&mut self) -> Durability {
+        (&mut self.0).await.unwrap_or(Durability::Open)
     }
 }
 
@@ -125,7 +146,7 @@ impl Batcher {
 #[derive(Default)]
 struct Envelope {
     submissions: Vec<Submission>,
-    confirms: Vec<oneshot::Sender<bool>>,
+    confirms: Vec<oneshot::Sender<Durability>>,
     text_bytes: usize,
 }
 
@@ -152,7 +173,7 @@ impl Envelope {
         let outcome = condition.note(outcome.unwrap_or(Err(PublishError::Unconfirmed)));
         for confirm in self.confirms {
             // Those who hung up need no word.
-            let _ = confirm.send(outcome.is_ok());
+            let _ = confirm.send(Durability::from(&outcome));
         }
     }
 }
@@ -214,6 +235,7 @@ mod tests {
         let body = FORM.replace("It is stuck", &message.replace('"', "\\\""));
         Submission {
             id: Uuid::from_u128(1).into(),
+            key: None,
             submitted_at: "2026-11-22T10:30:00Z".parse().unwrap(),
             form: payload::parse(body.as_bytes()).unwrap(),
             trace: Trace::of_request(Some(&"r".repeat(64)), None, &SystemEntropy),
@@ -230,8 +252,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_submission_that_comes_alone_leaves_alone_and_at_once() {
         let bed = bed(Mood::Willing);
-        assert!(bed.offer("x").is_durable().await);
-        assert!(bed.offer("x").is_durable().await);
+        assert_eq!(bed.offer("x").durability().await, Durability::Durable);
+        assert_eq!(bed.offer("x").durability().await, Durability::Durable);
         assert_eq!(bed.publisher.sizes(), [1, 1]);
     }
 
@@ -242,7 +264,7 @@ mod tests {
         let gathered = bed.offer_many(450, "x").await;
         assert_eq!(bed.publisher.sizes().len(), WINDOW);
         for mut confirmation in first.into_iter().chain(gathered) {
-            assert!(confirmation.is_durable().await);
+            assert_eq!(confirmation.durability().await, Durability::Durable);
         }
         assert_eq!(bed.publisher.sizes()[WINDOW..], [200, 200, 50]);
     }
@@ -255,7 +277,7 @@ mod tests {
         let quotes = bed.offer_many(60, &"\"".repeat(10_000)).await;
         let emoji = bed.offer_many(60, &"👩".repeat(10_000)).await;
         for mut confirmation in first.into_iter().chain(quotes).chain(emoji) {
-            assert!(confirmation.is_durable().await);
+            assert_eq!(confirmation.durability().await, Durability::Durable);
         }
         let envelopes = bed.publisher.envelopes.lock().unwrap();
         assert!(envelopes.len() > WINDOW + 4, "{}", envelopes.len());
@@ -271,10 +293,10 @@ mod tests {
         let doomed = bed.offer_many(30, "x").await;
         *bed.publisher.mood.lock().unwrap() = Mood::Failing;
         for mut confirmation in first {
-            assert!(confirmation.is_durable().await);
+            assert_eq!(confirmation.durability().await, Durability::Durable);
         }
         for mut confirmation in doomed {
-            assert!(!confirmation.is_durable().await);
+            assert!(confirmation.durability().await != Durability::Durable);
         }
         assert_eq!(bed.publisher.sizes()[WINDOW..], [30]);
     }
@@ -285,9 +307,9 @@ mod tests {
         let hung = bed.fill_window().await;
         *bed.publisher.mood.lock().unwrap() = Mood::Willing;
         let mut next = bed.offer("x");
-        assert!(next.is_durable().await);
+        assert_eq!(next.durability().await, Durability::Durable);
         for mut confirmation in hung {
-            assert!(!confirmation.is_durable().await);
+            assert!(confirmation.durability().await != Durability::Durable);
         }
     }
 
@@ -297,7 +319,7 @@ mod tests {
         let first = bed.fill_window().await;
         drop(bed.offer_many(5, "x").await);
         let mut last = bed.offer("x");
-        assert!(last.is_durable().await);
+        assert_eq!(last.durability().await, Durability::Durable);
         assert_eq!(bed.publisher.sizes()[WINDOW..], [1]);
         drop(first);
     }
@@ -319,7 +341,7 @@ mod tests {
         bed.batcher.await.unwrap();
         assert!(bed.intake.offer(submission("x")).is_err());
         for mut confirmation in confirmations {
-            assert!(confirmation.is_durable().await);
+            assert_eq!(confirmation.durability().await, Durability::Durable);
         }
     }
 }

@@ -3,12 +3,15 @@
 
 pub mod feed;
 
+mod claims;
+mod publisher;
+
 use std::{
     collections::BTreeSet,
     ops::Deref,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -23,13 +26,12 @@ use axum::{
 use chrono::{DateTime, Utc};
 use common::{
     clock::{Clock, SystemEntropy},
-    domain::{Event, Statistics, Submission, SubmissionId, Ticket, TicketNumber, Token, TokenId},
+    domain::{Event, KeyHash, Statistics, SubmissionId, Ticket, TicketNumber, Token, TokenId},
     keys::NumberKey,
     ports::{
         backend::EdgePorts,
         events::{Cursor, EventLog, Page},
         health::{Component, Figures, HealthProbe, Unhealthy},
-        queue::{PublishError, Publisher, Receipt},
         statistics::{CacheError, StatisticsCache, StatisticsReader},
         store::{StoreError, TicketReader},
         tokens::TokenReader,
@@ -37,10 +39,7 @@ use common::{
 };
 use http_body_util::BodyExt;
 use serde_json::Value;
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -50,6 +49,8 @@ use crate::{
     edge::{self, Background, Edge},
     routes,
 };
+pub use claims::ScriptedClaims;
+pub use publisher::ScriptedPublisher;
 
 pub const ADMIN_TOKEN: &str = "s3cret";
 pub const NOW: &str = "2026-11-22T10:30:00.000Z";
@@ -87,61 +88,13 @@ impl Mood {
     }
 }
 
-/// Remembers what it was asked to publish, confirms in its mood, and plays the worker as well.
-pub struct ScriptedPublisher {
-    pub mood: Mutex<Mood>,
-    pub is_ready: AtomicBool,
-    pub envelopes: Mutex<Vec<Vec<Submission>>>,
-    /// How long after the publish the receipts come, if they come.
-    pub receipts_after: Mutex<Option<Duration>>,
-    receipts: mpsc::Sender<Vec<Receipt>>,
-}
-
-impl ScriptedPublisher {
-    pub fn new() -> (Arc<Self>, mpsc::Receiver<Vec<Receipt>>) {
-        let (receipts, receiver) = mpsc::channel(16);
-        let publisher = Self {
-            mood: Mutex::new(Mood::Willing),
-            is_ready: AtomicBool::new(true),
-            envelopes: Mutex::default(),
-            receipts_after: Mutex::new(Some(Duration::ZERO)),
-            receipts,
-        };
-        (Arc::new(publisher), receiver)
-    }
-
-    pub fn sizes(&self) -> Vec<usize> {
-        self.envelopes.lock().unwrap().iter().map(Vec::len).collect()
-    }
-}
-
-#[async_trait]
-impl Publisher for ScriptedPublisher {
-    async fn publish(&self, submissions: Vec<Submission>) -> Result<(), PublishError> {
-        let number = |id| Receipt { id, number: "SUP-2026-483920".parse().unwrap() };
-        let receipts: Vec<_> = submissions.iter().map(|submission| number(submission.id)).collect();
-        self.envelopes.lock().unwrap().push(submissions);
-        if let Some(delay) = *self.receipts_after.lock().unwrap() {
-            let sender = self.receipts.clone();
-            tokio::spawn(async move {
-                sleep(delay).await;
-                let _ = sender.send(receipts).await;
-            });
-        }
-        let mood = *self.mood.lock().unwrap();
-        if mood.act().await { Ok(()) } else { Err(PublishError::Rejected) }
-    }
-
-    fn is_ready(&self) -> bool {
-        self.is_ready.load(Ordering::Relaxed)
-    }
-}
-
 /// A store or a cache of statistics, or both.
 pub struct ScriptedStore {
     pub mood: Mutex<Mood>,
     pub tickets: Mutex<Vec<Ticket>>,
     pub events: Mutex<Vec<Event>>,
+    /// Keys of those tickets.
+    pub keys: Mutex<Vec<(KeyHash, SubmissionId)>>,
     pub statistics: Mutex<Option<Statistics>>,
     pub tokens: Mutex<Vec<Token>>,
     pub asked: AtomicUsize,
@@ -153,6 +106,7 @@ impl ScriptedStore {
             mood: Mutex::new(Mood::Willing),
             tickets: Mutex::default(),
             events: Mutex::default(),
+            keys: Mutex::default(),
             statistics: Mutex::default(),
             tokens: Mutex::default(),
             asked: AtomicUsize::new(0),
@@ -184,6 +138,11 @@ impl TicketReader for ScriptedStore {
 
     async fn by_id(&self, id: SubmissionId) -> Result<Option<Ticket>, StoreError> {
         self.find(|ticket| ticket.id == id).await
+    }
+
+    async fn by_key(&self, key: KeyHash) -> Result<Option<Ticket>, StoreError> {
+        let keys = self.keys.lock().unwrap().clone();
+        self.find(|ticket| keys.contains(&(key, ticket.id))).await
     }
 }
 
@@ -259,6 +218,7 @@ impl HealthProbe for ScriptedProbe {
 /// The scripted ports of one edge.
 pub struct Cast {
     pub publisher: Arc<ScriptedPublisher>,
+    pub claims: Arc<ScriptedClaims>,
     pub store: Arc<ScriptedStore>,
     pub cache: Arc<ScriptedStore>,
     pub probe: Arc<ScriptedProbe>,
@@ -270,9 +230,11 @@ impl Cast {
         let (publisher, receipts) = ScriptedPublisher::new();
         let (store, cache) = (ScriptedStore::new(), ScriptedStore::new());
         let (probe, feed) = (Arc::<ScriptedProbe>::default(), Arc::<ScriptedFeed>::default());
+        let claims = Arc::<ScriptedClaims>::default();
         let ports = EdgePorts {
             publisher: publisher.clone(),
             receipts,
+            claims: claims.clone(),
             tickets: store.clone(),
             statistics: store.clone(),
             cache: cache.clone(),
@@ -281,7 +243,7 @@ impl Cast {
             health: probe.clone(),
             feed: feed.clone(),
         };
-        (Self { publisher, store, cache, probe, feed }, ports)
+        (Self { publisher, claims, store, cache, probe, feed }, ports)
     }
 }
 

@@ -4,9 +4,8 @@ use std::{io, sync::Arc, time::Duration};
 
 use common::{
     clock::{Clock, Entropy},
-    domain::{Form, Submission, SubmissionIds},
-    ports::{backend::EdgePorts, store::TicketReader},
-    trace::Trace,
+    domain::SubmissionIds,
+    ports::{backend::EdgePorts, claims::Claims, store::TicketReader},
 };
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -18,6 +17,7 @@ use crate::{
     condition::Condition,
     health::Health,
     hub::{Bounds, Hub},
+    naming::NamingKeys,
     progress::CATCH_UPS_MAX,
     snapshot::Snapshots,
     waiting::{self, Waiting},
@@ -28,6 +28,9 @@ pub struct Edge {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub ids: SubmissionIds,
+    pub naming_keys: NamingKeys,
+    pub claims: Arc<dyn Claims>,
+    pub repeats: Condition,
     pub reply_wait: Duration,
     pub intake: Intake,
     pub waiting: Arc<Waiting>,
@@ -40,15 +43,6 @@ pub struct Edge {
     pub catch_ups: Semaphore,
     /// Cancelled when the role should end, and with it every answer that has no end of its own.
     pub stop: CancellationToken,
-}
-
-impl Edge {
-    /// Turns a form into a submission: from here on it has an id and a time of ours.
-    pub fn accept(&self, form: Form, trace: Trace) -> Submission {
-        let submitted_at = self.clock.now();
-        let id = self.ids.issue(submitted_at, &*self.entropy);
-        Submission { id, submitted_at, form, trace }
-    }
 }
 
 /// The tasks behind the handlers. Dropping them ends them.
@@ -105,6 +99,9 @@ pub fn start(
         clock,
         entropy,
         ids: SubmissionIds::new(&settings.number_key),
+        naming_keys: NamingKeys::new(&settings.number_key),
+        claims: ports.claims,
+        repeats: Condition::new("look-up of what is sent again"),
         reply_wait: settings.reply_wait,
         intake,
         waiting,

@@ -2,7 +2,7 @@
 //! of its ticket; answers look-ups, statistics and health.
 //!
 //! `submit.rs` tells the product on one screen. What a submission passes on its way lies beside it,
-//! in that order: `body`, `payload`, `prefer`, `batcher`, `waiting`, `answer`.
+//! in that order: `key`, `prefer`, `body`, `payload`, `naming`, `waiting`, `batcher`, `reply`.
 
 mod answer;
 mod auth;
@@ -15,11 +15,14 @@ mod echo;
 mod edge;
 mod health;
 mod hub;
+mod key;
 mod lookup;
+mod naming;
 mod payload;
 mod prefer;
 mod problem;
 mod progress;
+mod reply;
 mod request;
 mod routes;
 pub mod server;
@@ -45,7 +48,7 @@ pub struct Settings {
     pub reply_wait: Duration,
     /// The bootstrap key of role admin. Without one, or with an empty one, nobody is admitted.
     pub admin_token: Option<SecretString>,
-    /// The installation's secret, from which the check inside submission ids is derived.
+    /// The installation's secret, from which submission ids are checked and derived.
     pub number_key: Arc<NumberKey>,
     /// This release, as health shows it.
     pub version: &'static str,

@@ -81,9 +81,10 @@ pub async fn in_time<T>(
 
 /// An id that an instance with our key issued, and that is not in the store, is on its way there.
 pub fn is_queued(edge: &Edge, id: SubmissionId, now: DateTime<Utc>) -> bool {
-    edge.ids.is_issued(id) && issued_at(id).is_some_and(|time| time <= now + CLOCK_SKEW_MAX)
+    edge.ids.is_issued(id) && issued_at(id).is_none_or(|time| time <= now + CLOCK_SKEW_MAX)
 }
 
+/// An id that was derived from a key says nothing of its time.
 fn issued_at(id: SubmissionId) -> Option<DateTime<Utc>> {
     let (seconds, nanoseconds) = id.as_uuid().get_timestamp()?.to_unix();
     DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanoseconds)
@@ -168,7 +169,7 @@ impl<'a> From<&'a Ticket> for Whole<'a> {
 mod tests {
     use common::{
         clock::SystemEntropy,
-        domain::{Priority, Status, StatusChange, SubmissionIds},
+        domain::{Fingerprint, KeyHash, Priority, Status, StatusChange, SubmissionIds},
     };
     use serde_json::json;
 
@@ -267,6 +268,9 @@ mod tests {
         assert_eq!(heard.json["data"], json!({"id": id.to_string(), "status": "queued"}));
         let early = stage.get(&path(issued(TimeDelta::seconds(6)))).await;
         assert_eq!(early.code(), (404, "ticket_not_found"));
+        let ids = SubmissionIds::new(&number_key());
+        let derived = ids.derive(KeyHash([1; 16]), Fingerprint([2; 16]));
+        assert_eq!(stage.get(&path(derived)).await.json["data"]["status"], "queued");
     }
 
     #[tokio::test(start_paused = true)]

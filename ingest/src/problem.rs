@@ -47,6 +47,8 @@ pub enum Problem {
     InvalidJson,
     /// 400: the body broke off, or its framing is wrong.
     IncompleteBody,
+    /// 400: an `Idempotency-Key` that is none, or two of them.
+    InvalidIdempotencyKey,
     /// 401: no bearer token that is admitted. Says no more than that.
     Unauthorized,
     /// 403: a valid bearer token, of a role that may not do this.
@@ -69,6 +71,8 @@ pub enum Problem {
     UnsupportedEncoding,
     /// 422: fields that break their rules, in the order of the form.
     ValidationFailed(Vec<FieldError>),
+    /// 422: the key was another form's first.
+    IdempotencyKeyReused,
     /// 422: a query parameter out of range, or one that is not known and would change the answer.
     InvalidQuery(&'static str),
     /// 500: a defect of ours.
@@ -112,6 +116,7 @@ impl Problem {
         match self {
             Self::InvalidJson => (StatusCode::BAD_REQUEST, "invalid_json"),
             Self::IncompleteBody => (StatusCode::BAD_REQUEST, "incomplete_body"),
+            Self::InvalidIdempotencyKey => (StatusCode::BAD_REQUEST, "invalid_idempotency_key"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
@@ -127,6 +132,9 @@ impl Problem {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding")
             }
             Self::ValidationFailed(_) => (StatusCode::UNPROCESSABLE_ENTITY, "validation_failed"),
+            Self::IdempotencyKeyReused => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused")
+            }
             Self::InvalidQuery(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_query"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Self::NotAccepted => (StatusCode::SERVICE_UNAVAILABLE, "not_accepted"),
@@ -140,6 +148,10 @@ impl Problem {
         match self {
             Self::InvalidJson => ("Not JSON", "The body must be one JSON object in UTF-8."),
             Self::IncompleteBody => ("Incomplete body", "The body broke off before its end."),
+            Self::InvalidIdempotencyKey => (
+                "Invalid idempotency key",
+                "Idempotency-Key must be one string of 1 to 255 visible ASCII characters.",
+            ),
             Self::Unauthorized => ("Unauthorized", "A valid bearer token is needed."),
             Self::Forbidden => ("Forbidden", "The token's role does not admit to this."),
             Self::NotFound => ("Not found", "There is nothing at this address."),
@@ -159,6 +171,11 @@ impl Problem {
             Self::ValidationFailed(_) => {
                 ("Validation failed", "Some fields break their rules; errors lists each of them.")
             }
+            Self::IdempotencyKeyReused => (
+                "Idempotency key reused",
+                "This Idempotency-Key was sent with another form before. Send this one under a key \
+                 of its own.",
+            ),
             Self::InvalidQuery(detail) => ("Invalid query", detail),
             Self::Internal => ("Internal error", "Something is wrong on our side."),
             Self::NotAccepted => {

@@ -4,32 +4,36 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use common::{domain::TicketNumber, trace::Trace};
+use common::{
+    domain::{Submission, Ticket},
+    ports::queue::Receipt,
+    trace::Trace,
+};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::{
-    answer::enveloped,
-    batcher::Confirmation,
+    batcher::{Confirmation, Durability},
     body,
-    echo::{Created, Echo, Queued},
+    echo::Echo,
     edge::Edge,
+    key::IdempotencyKey,
+    naming::{self, Name, Named},
     payload,
     prefer::{Patience, Preferences},
-    problem::{Problem, Success},
-    routes::TICKETS,
+    problem::Problem,
+    reply::{Reply, Standing},
     waiting::Seat,
 };
-
-const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// How long a submission may take to become durable. Half a second less than the 2.5 in which
 /// every POST has its answer.
 pub const DURABLE_WAIT: Duration = Duration::from_secs(2);
 
-/// Answers 201 with the ticket, 202 with a promise, or a problem that promises nothing.
+/// Answers 201 with the ticket, 202 with a promise, 200 with the ticket there is already, or a
+/// problem that promises nothing.
 pub async fn submit(State(edge): State<Arc<Edge>>, request: Request) -> Response {
     let mut response = receive(&edge, request).await.unwrap_or_else(IntoResponse::into_response);
     response.headers_mut().append(header::VARY, HeaderValue::from_static("Prefer"));
@@ -39,28 +43,40 @@ pub async fn submit(State(edge): State<Arc<Edge>>, request: Request) -> Response
 async fn receive(edge: &Edge, request: Request) -> Result<Response, Problem> {
     let (mut head, body) = request.into_parts();
     body::require_json(&head.headers)?;
+    let key = IdempotencyKey::of(&head.headers)?;
     let patience = Preferences::of(&head.headers).patience(edge.reply_wait);
     let form = payload::parse(&body::read(&head.headers, body).await?)?;
 
+    let name = match naming::name(edge, &form, key.as_ref()).await? {
+        Named::Stored(ticket) if key.is_some() => return replay(edge, *ticket, patience),
+        Named::Stored(ticket) => return duplicate(edge, *ticket, patience),
+        Named::Open(name) => name,
+    };
     let trace = head.extensions.remove::<Trace>();
     let trace = trace.unwrap_or_else(|| Trace::of_request(None, None, &*edge.entropy));
-    let submission = edge.accept(form, trace);
+    let (id, submitted_at) = (name.id, edge.clock.now());
+    let submission = Submission { id, key: name.key, submitted_at, form, trace };
     let echo = Echo::of(&submission);
 
     // Seated before it is offered: a worker can be faster than the broker's confirm.
-    let seat = edge.waiting.seat(submission.id);
-    let confirmation = edge.intake.offer(submission).map_err(|_| Problem::NotAccepted)?;
-    let outcome = outcome(confirmation, seat, patience.reply_wait).await;
-    answer(edge, &echo, &outcome, patience)
+    let seat = edge.waiting.seat(id);
+    let outcome = match edge.intake.offer(submission) {
+        Ok(confirmation) => outcome(confirmation, seat, patience.reply_wait).await,
+        Err(_not_taken) => Outcome::Refused,
+    };
+    let standing = Standing::of(&name);
+    answer(&name, &echo, outcome, Reply { edge, id, patience, standing }).await
 }
 
 /// What is known of a submission when its wait is over.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
-    /// A ticket with this number.
-    Numbered(TicketNumber),
+    /// A ticket.
+    Numbered(Receipt),
     /// Safe, and to become a ticket.
     Durable,
+    /// Not queued.
+    Refused,
     /// Perhaps lost.
     Unknown,
 }
@@ -75,41 +91,61 @@ async fn outcome(
     let offered_at = Instant::now();
     tokio::select! {
         biased;
-        Some(number) = seat.number() => return Outcome::Numbered(number),
-        durable = confirmation.is_durable() => if !durable { return Outcome::Unknown },
+        Some(receipt) = seat.receipt() => return Outcome::Numbered(receipt),
+        durability = confirmation.durability() => match durability {
+            Durability::Durable => {}
+            Durability::Refused => return Outcome::Refused,
+            Durability::Open => return Outcome::Unknown,
+        },
         () = sleep_until(offered_at + DURABLE_WAIT) => return Outcome::Unknown,
     }
     let Some(reply_wait) = reply_wait else { return Outcome::Durable };
-    match timeout_at(offered_at + reply_wait, seat.number()).await {
-        Ok(Some(number)) => Outcome::Numbered(number),
+    match timeout_at(offered_at + reply_wait, seat.receipt()).await {
+        Ok(Some(receipt)) => Outcome::Numbered(receipt),
         Ok(None) | Err(_) => Outcome::Durable,
     }
 }
 
-fn answer(
-    edge: &Edge,
+async fn answer(
+    name: &Name,
     echo: &Echo,
-    outcome: &Outcome,
-    patience: Patience,
+    outcome: Outcome,
+    reply: Reply<'_>,
 ) -> Result<Response, Problem> {
-    let now = edge.clock.now();
-    let mut response = match outcome {
+    match outcome {
         // Whoever asked not to wait is answered alike, however fast the worker was.
-        Outcome::Numbered(number) if patience.reply_wait.is_some() => {
-            let message = "Support ticket created successfully";
-            enveloped(Success::Created, message, &Created { number, echo }, now)?
+        Outcome::Numbered(_) if reply.patience.reply_wait.is_none() => reply.queued(),
+        Outcome::Numbered(_) if reply.standing == Standing::Duplicate => {
+            match naming::stored(reply.edge, name.id).await {
+                Some(ticket) => reply.duplicate(ticket),
+                None => reply.queued(),
+            }
         }
-        Outcome::Numbered(_) | Outcome::Durable => {
-            let message = "Support ticket queued; it will be numbered shortly";
-            enveloped(Success::Queued, message, &Queued::of(echo.id), now)?
+        Outcome::Numbered(it) => reply.created(echo, &it.number, it.submitted_at),
+        Outcome::Durable => reply.queued(),
+        Outcome::Refused => {
+            name.withdraw(reply.edge).await;
+            Err(Problem::NotAccepted)
         }
-        Outcome::Unknown => return Err(Problem::NotAccepted),
-    };
-    let location = HeaderValue::try_from(format!("{TICKETS}/{}", echo.id));
-    let headers = response.headers_mut();
-    headers.extend(location.ok().map(|location| (header::LOCATION, location)));
-    headers.extend(patience.applied.map(|applied| (PREFERENCE_APPLIED, applied)));
-    Ok(response)
+        // Its name stays taken: what shows up later and what is sent again are the same then.
+        Outcome::Unknown => Err(Problem::NotAccepted),
+    }
+}
+
+/// What the first sender under the key was answered, or would have been.
+fn replay(edge: &Edge, ticket: Ticket, patience: Patience) -> Result<Response, Problem> {
+    let waits = patience.reply_wait.is_some();
+    let reply = Reply { edge, id: ticket.id, patience, standing: Standing::Replay };
+    if !waits {
+        return reply.queued();
+    }
+    let (number, submitted_at) = (ticket.number.clone(), ticket.submitted_at);
+    reply.created(&Echo::of_ticket(ticket).at_first(), &number, submitted_at)
+}
+
+fn duplicate(edge: &Edge, ticket: Ticket, patience: Patience) -> Result<Response, Problem> {
+    let reply = Reply { edge, id: ticket.id, patience, standing: Standing::Duplicate };
+    reply.duplicate(ticket)
 }
 
 #[cfg(test)]

@@ -5,47 +5,53 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use common::{
-    domain::{SubmissionId, TicketNumber},
-    ports::queue::Receipt,
-};
+use common::{domain::SubmissionId, ports::queue::Receipt};
 use tokio::sync::{mpsc, oneshot};
 
-type Numbers = HashMap<SubmissionId, oneshot::Sender<TicketNumber>>;
-
-/// Who waits for which number.
+/// Who waits for which receipt.
 #[derive(Default)]
 pub struct Waiting {
-    numbers: Mutex<Numbers>,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    /// More than one where a submission is sent again before the first one has its answer.
+    seats: HashMap<SubmissionId, Vec<(u64, oneshot::Sender<Receipt>)>>,
+    next_seat: u64,
 }
 
 impl Waiting {
-    /// Waits for a submission's number until the seat is dropped.
+    /// Waits for a submission's receipt until the seat is dropped.
     pub fn seat(self: &Arc<Self>, id: SubmissionId) -> Seat {
-        let (sender, number) = oneshot::channel();
-        self.lock().insert(id, sender);
-        Seat { id, number: Some(number), waiting: Arc::clone(self) }
+        let (sender, receipt) = oneshot::channel();
+        let mut table = self.lock();
+        let number = table.next_seat;
+        table.next_seat += 1;
+        table.seats.entry(id).or_default().push((number, sender));
+        drop(table);
+        Seat { id, number, receipt: Some(receipt), waiting: Arc::clone(self) }
     }
 
     /// Ends the waits of those in the receipts; for the others nobody waits here any more.
     fn hand_out(&self, receipts: Vec<Receipt>) {
-        let mut numbers = self.lock();
-        for Receipt { id, number } in receipts {
-            if let Some(sender) = numbers.remove(&id) {
-                // A receiver dropped just now needs no number.
-                let _ = sender.send(number);
+        let mut table = self.lock();
+        for receipt in receipts {
+            for (_, sender) in table.seats.remove(&receipt.id).into_iter().flatten() {
+                // A receiver dropped just now needs no receipt.
+                let _ = sender.send(receipt.clone());
             }
         }
     }
 
     /// No code that can panic runs under the lock, so its content is sound whatever happened.
-    fn lock(&self) -> MutexGuard<'_, Numbers> {
-        self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[cfg(test)]
     pub fn len(&self) -> usize {
-        self.lock().len()
+        self.lock().seats.values().map(Vec::len).sum()
     }
 }
 
@@ -56,25 +62,31 @@ pub async fn hand_out(mut receipts: mpsc::Receiver<Vec<Receipt>>, waiting: Arc<W
     }
 }
 
-/// One submission's place in the table. Dropping it, as happens when its sender hangs up, frees it.
+/// One sender's place in the table. Dropping it, as happens when its sender hangs up, frees it.
 pub struct Seat {
     id: SubmissionId,
-    number: Option<oneshot::Receiver<TicketNumber>>,
+    number: u64,
+    receipt: Option<oneshot::Receiver<Receipt>>,
     waiting: Arc<Waiting>,
 }
 
 impl Seat {
-    /// Waits for the number, which comes once. Dropping the future loses nothing.
-    pub async fn number(&mut self) -> Option<TicketNumber> {
-        let number = self.number.as_mut()?.await.ok();
-        self.number = None;
-        number
+    /// Waits for the receipt, which comes once. Dropping the future loses nothing.
+    pub async fn receipt(&mut self) -> Option<Receipt> {
+        let receipt = self.receipt.as_mut()?.await.ok();
+        self.receipt = None;
+        receipt
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.waiting.lock().remove(&self.id);
+        let mut table = self.waiting.lock();
+        let Some(seats) = table.seats.get_mut(&self.id) else { return };
+        seats.retain(|(number, _)| *number != self.number);
+        if seats.is_empty() {
+            table.seats.remove(&self.id);
+        }
     }
 }
 
@@ -88,19 +100,37 @@ mod tests {
         Receipt {
             id: Uuid::from_u128(id).into(),
             number: format!("SUP-2026-{id:06}").parse().unwrap(),
+            submitted_at: "2026-11-22T10:30:00Z".parse().unwrap(),
         }
     }
 
     #[tokio::test]
-    async fn everybody_gets_their_own_number_and_leaves_the_table() {
+    async fn everybody_gets_their_own_receipt_and_leaves_the_table() {
         let waiting = Arc::new(Waiting::default());
         let mut seats: Vec<_> = (0..3).map(|id| waiting.seat(Uuid::from_u128(id).into())).collect();
         waiting.hand_out(vec![receipt(2), receipt(7), receipt(0)]);
-        assert_eq!(seats[0].number().await, Some(receipt(0).number));
-        assert_eq!(seats[2].number().await, Some(receipt(2).number));
-        assert_eq!(seats[0].number().await, None);
+        assert_eq!(seats[0].receipt().await, Some(receipt(0)));
+        assert_eq!(seats[2].receipt().await, Some(receipt(2)));
+        assert_eq!(seats[0].receipt().await, None);
         assert_eq!(waiting.len(), 1);
         drop(seats);
         assert_eq!(waiting.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn one_receipt_wakes_all_who_wait_for_it_and_who_leaves_takes_nobody_along() {
+        let waiting = Arc::new(Waiting::default());
+        let mut seats: Vec<_> = (0..4).map(|_| waiting.seat(Uuid::from_u128(7).into())).collect();
+        drop(seats.remove(1));
+        assert_eq!(waiting.len(), 3);
+        waiting.hand_out(vec![receipt(7)]);
+        let mut late = waiting.seat(Uuid::from_u128(7).into());
+        for seat in &mut seats {
+            assert_eq!(seat.receipt().await, Some(receipt(7)));
+        }
+        drop(seats);
+        assert_eq!(waiting.len(), 1);
+        waiting.hand_out(vec![receipt(7)]);
+        assert_eq!(late.receipt().await, Some(receipt(7)));
     }
 }

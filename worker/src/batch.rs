@@ -1,5 +1,6 @@
 //! From deliveries to submissions, and from what became of those back to settlements.
 
+use chrono::{DateTime, Utc};
 use common::{
     domain::{NewTicket, Priority, Submission, TicketNumber},
     envelope::{self, Unreadable, UnreadableItem},
@@ -14,8 +15,12 @@ use crate::numbers::year_of;
 /// What became of one submission.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// It is stored, under this number.
-    Stored(TicketNumber),
+    /// It is stored.
+    Stored {
+        number: TicketNumber,
+        /// When the submission that is stored was accepted.
+        submitted_at: DateTime<Utc>,
+    },
     /// It cannot be.
     Dead(DeadLetterReason),
 }
@@ -89,7 +94,9 @@ fn outcome(
     let mut receipts = Vec::new();
     for (submission, verdict) in decided {
         match verdict {
-            Verdict::Stored(number) => receipts.push(Receipt { id: submission.id, number }),
+            Verdict::Stored { number, submitted_at } => {
+                receipts.push(Receipt { id: submission.id, number, submitted_at });
+            }
             Verdict::Dead(reason) => {
                 let body = envelope::encode(&[submission]);
                 dead_letters.push(DeadLetter { body, reason });
@@ -132,11 +139,14 @@ pub(crate) fn tickets(submissions: &[Submission], numbers: Vec<TicketNumber>) ->
 /// What the store's answer means for a ticket.
 pub(crate) fn verdict(ticket: &NewTicket, inserted: Inserted) -> Verdict {
     match inserted {
-        Inserted::New => Verdict::Stored(ticket.number.clone()),
-        Inserted::Existing(number) => Verdict::Stored(number),
+        Inserted::New => Verdict::Stored {
+            number: ticket.number.clone(),
+            submitted_at: ticket.submission.submitted_at,
+        },
+        Inserted::Existing { number, submitted_at } => Verdict::Stored { number, submitted_at },
         Inserted::Conflict => Verdict::Dead(DeadLetterReason {
             code: "conflict",
-            detail: "another form is stored under this id".to_owned(),
+            detail: "another form is stored under this id, or under this key".to_owned(),
         }),
     }
 }

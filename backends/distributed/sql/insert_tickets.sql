@@ -1,15 +1,29 @@
--- insert_tickets: stores a batch, its audit entries and its statistics, and returns the ids that
+-- insert_tickets: stores a batch, its keys, audit entries and statistics, and returns the ids that
 -- were new. One statement is one transaction in one round trip, with nothing to cancel half-way.
--- (SQLite has no INSERT inside WITH: there the three parts are files of their own.)
+-- (SQLite has no INSERT inside WITH: there the four parts are files of their own.)
 WITH input AS (
     SELECT *
     FROM unnest(
         $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-        $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::bytea[], $14::text[], $15::text[]
-    ) AS batch (
+        $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::bytea[], $14::text[], $15::text[],
+        $16::bytea[]
+    ) WITH ORDINALITY AS batch (
         id, number, name, email, subject, message, priority, user_id,
-        user_agent, url, client_timestamp, submitted_at, fingerprint, request_id, traceparent
+        user_agent, url, client_timestamp, submitted_at, fingerprint, request_id, traceparent,
+        key_hash, place
     )
+),
+keyed AS (
+    -- Keys are taken first, each for the first submission under it. Whoever wants one that another
+    -- transaction is taking waits for that one's end, so a key has one ticket however many try.
+    -- The order here and below keeps those who wait from waiting in a circle.
+    INSERT INTO idempotency_keys (key_hash, ticket_id)
+    SELECT DISTINCT ON (key_hash) key_hash, id
+    FROM input
+    WHERE key_hash IS NOT NULL
+    ORDER BY key_hash, place
+    ON CONFLICT (key_hash) DO NOTHING
+    RETURNING ticket_id
 ),
 inserted AS (
     INSERT INTO tickets (
@@ -20,6 +34,8 @@ inserted AS (
         id, number, name, email, subject, message, 'open', priority, user_id, user_agent, url,
         client_timestamp, submitted_at, submitted_at, fingerprint, request_id, traceparent
     FROM input
+    WHERE key_hash IS NULL OR id IN (SELECT ticket_id FROM keyed)
+    ORDER BY id, place
     ON CONFLICT (id) DO NOTHING
     RETURNING id, subject, status, priority, submitted_at, request_id, traceparent
 ),

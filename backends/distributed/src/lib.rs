@@ -5,11 +5,13 @@
 //! says why.
 
 mod cache;
+mod claims;
 mod health;
 mod queue;
+mod redis;
 mod store;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use common::{
@@ -19,13 +21,16 @@ use common::{
         store::StoreError,
     },
 };
-use secrecy::SecretString;
+use deadpool_redis::redis::Client;
+use secrecy::{ExposeSecret, SecretString};
 
 pub use cache::MalformedRedisUrl;
 pub use queue::MalformedAmqpUrl;
 pub use store::MalformedDatabaseUrl;
 
-use crate::{cache::Cache, health::Health, queue::Broker, store::Store};
+use crate::{
+    cache::Cache, claims::SharedClaims, health::Health, queue::Broker, redis::Redis, store::Store,
+};
 
 /// Where the servers are. The addresses hold passwords.
 pub struct Settings {
@@ -65,6 +70,9 @@ pub struct Backend {
     worker_store: Store,
     broker: Broker,
     cache: Cache,
+    redis_client: Client,
+    /// For what requests wait for; connects for the first edge that is opened.
+    redis: OnceLock<Arc<Redis>>,
 }
 
 impl Backend {
@@ -76,7 +84,16 @@ impl Backend {
             worker_store: store(settings.worker_connections_max)?,
             broker: Broker::new(&settings.amqp_url, Arc::clone(&settings.clock))?,
             cache: Cache::new(&settings.redis_url)?,
+            redis_client: Client::open(settings.redis_url.expose_secret())
+                .map_err(|_| MalformedRedisUrl)?,
+            redis: OnceLock::new(),
         })
+    }
+
+    /// One connection for all that this process's requests ask of Redis.
+    fn redis(&self) -> Arc<Redis> {
+        let connect = || Arc::new(Redis::connect(self.redis_client.clone()));
+        Arc::clone(self.redis.get_or_init(connect))
     }
 
     fn health(&self, store: &Store) -> Arc<Health> {
@@ -91,6 +108,7 @@ impl common::ports::backend::Backend for Backend {
         EdgePorts {
             publisher,
             receipts,
+            claims: Arc::new(SharedClaims::new(self.redis())),
             tickets: Arc::new(self.edge_store.clone()),
             statistics: Arc::new(self.edge_store.clone()),
             cache: Arc::new(self.cache.clone()),

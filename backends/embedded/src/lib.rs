@@ -7,6 +7,7 @@
 //! Its twin is `supportline-distributed`: the same files, the same statements, the same promises.
 
 mod cache;
+mod claims;
 mod data_dir;
 mod events;
 mod health;
@@ -31,6 +32,7 @@ use tokio::sync::mpsc;
 pub use crate::data_dir::OpenError;
 use crate::{
     cache::MemoryCache,
+    claims::MemoryClaims,
     data_dir::DataDir,
     events::Hub,
     health::Health,
@@ -52,6 +54,7 @@ pub struct Backend {
     queue: Arc<Queue>,
     cache: Arc<MemoryCache>,
     hub: Arc<Hub>,
+    claims: Arc<MemoryClaims>,
     clock: Arc<dyn Clock>,
 }
 
@@ -89,6 +92,7 @@ impl Backend {
             queue: Arc::new(queue),
             cache: Arc::new(MemoryCache::default()),
             hub: Arc::default(),
+            claims: Arc::default(),
             clock,
         }
     }
@@ -105,6 +109,7 @@ impl common::ports::backend::Backend for Backend {
         EdgePorts {
             publisher: Arc::new(EdgePublisher::new(Arc::clone(&self.queue), sender)),
             receipts,
+            claims: self.claims.clone(),
             tickets: self.store.clone(),
             statistics: self.store.clone(),
             cache: self.cache.clone(),

@@ -30,6 +30,7 @@ pub(crate) async fn open(dir: &Path) -> Backend {
 pub(crate) fn submission(n: u128) -> Submission {
     Submission {
         id: Uuid::from_u128(n).into(),
+        key: None,
         submitted_at: at("2026-11-22T23:59:59.999Z"),
         form: Form {
             name: Name::parse("Ada \"λ\" O'Lovelace").unwrap(),

@@ -1,11 +1,13 @@
-//! Submission ids: `UUIDv7`, with a keyed check inside.
+//! Submission ids, with a keyed check inside: `UUIDv7` where each submission is one of its own,
+//! version 8 where a sender's key says which ones are the same.
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use subtle::ConstantTimeEq;
-use uuid::{Uuid, Version};
+use uuid::{Uuid, Variant, Version};
 
+use super::{Fingerprint, KeyHash};
 use crate::{
     clock::Entropy,
     keys::{NumberKey, keyed_hash},
@@ -53,13 +55,17 @@ impl fmt::Debug for SubmissionId {
 /// with the same key can say of an id not yet in the store that it is queued.
 pub struct SubmissionIds {
     key: [u8; 32],
+    derivation_key: [u8; 32],
 }
 
 impl SubmissionIds {
-    /// Derives its own key from the installation's.
+    /// Derives its own keys from the installation's.
     #[must_use]
     pub fn new(key: &NumberKey) -> Self {
-        Self { key: key.derive("submission-id") }
+        Self {
+            key: key.derive("submission-id"),
+            derivation_key: key.derive("submission-id-of-key-and-form"),
+        }
     }
 
     /// A new id: 48 bits of time in milliseconds, 50 of randomness, 24 of keyed check.
@@ -68,20 +74,36 @@ impl SubmissionIds {
         let mut random = [0; 10];
         entropy.fill(&mut random);
         let milliseconds = u64::try_from(now.timestamp_millis()).unwrap_or_default();
-        let mut bytes = uuid::Builder::from_unix_timestamp_millis(milliseconds, &random)
+        let bytes = uuid::Builder::from_unix_timestamp_millis(milliseconds, &random)
             .into_uuid()
             .into_bytes();
-        let check = self.check(&bytes);
-        bytes[CHECKED_BYTES..].copy_from_slice(&check);
-        SubmissionId(Uuid::from_bytes(bytes))
+        self.checked(bytes)
+    }
+
+    /// The id of a form under a sender's key: the same from every instance, at any time. 98 bits of
+    /// keyed hash, 24 of check. The form is part of it, so that whoever guesses another's key is
+    /// not told the id of what that one sent.
+    #[must_use]
+    pub fn derive(&self, key: KeyHash, form: Fingerprint) -> SubmissionId {
+        let hash = keyed_hash(&self.derivation_key, &[&key.0, &form.0]);
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash[..16]);
+        self.checked(uuid::Builder::from_custom_bytes(bytes).into_uuid().into_bytes())
     }
 
     /// Whether an instance with this key issued the id.
     #[must_use]
     pub fn is_issued(&self, id: SubmissionId) -> bool {
         let bytes = id.0.as_bytes();
-        id.0.get_version() == Some(Version::SortRand)
+        matches!(id.0.get_version(), Some(Version::SortRand | Version::Custom))
+            && id.0.get_variant() == Variant::RFC4122
             && bool::from(self.check(bytes).ct_eq(&bytes[CHECKED_BYTES..]))
+    }
+
+    fn checked(&self, mut id: [u8; 16]) -> SubmissionId {
+        let check = self.check(&id);
+        id[CHECKED_BYTES..].copy_from_slice(&check);
+        SubmissionId(Uuid::from_bytes(id))
     }
 
     fn check(&self, id: &[u8; 16]) -> [u8; CHECK_BYTES] {
@@ -112,11 +134,36 @@ mod tests {
 
     #[test]
     fn an_invented_id_is_not_issued() {
-        let id = ids("1").issue(DateTime::UNIX_EPOCH, &SystemEntropy);
-        for bit in 0..128 {
-            let forged = SubmissionId(Uuid::from_u128(id.as_uuid().as_u128() ^ (1 << bit)));
-            assert!(!ids("1").is_issued(forged), "bit {bit}");
+        let (key, form) = (KeyHash([7; 16]), Fingerprint([8; 16]));
+        let issued = ids("1").issue(DateTime::UNIX_EPOCH, &SystemEntropy);
+        for id in [issued, ids("1").derive(key, form)] {
+            for bit in 0..128 {
+                let forged = SubmissionId(Uuid::from_u128(id.as_uuid().as_u128() ^ (1 << bit)));
+                assert!(!ids("1").is_issued(forged), "bit {bit}");
+            }
         }
+    }
+
+    #[test]
+    fn a_derived_id_is_the_same_everywhere_and_known_as_issued() {
+        let (key, form) = (KeyHash([7; 16]), Fingerprint([8; 16]));
+        let id = ids("1").derive(key, form);
+        assert_eq!(id, ids("1").derive(key, form));
+        assert_eq!(id.as_uuid().get_version(), Some(Version::Custom));
+        assert!(ids("1").is_issued(id) && !ids("2").is_issued(id));
+        for other in [
+            ids("2").derive(key, form),
+            ids("1").derive(KeyHash([9; 16]), form),
+            ids("1").derive(key, Fingerprint([9; 16])),
+        ] {
+            assert_ne!(id.as_uuid().as_bytes()[..8], other.as_uuid().as_bytes()[..8]);
+        }
+    }
+
+    #[test]
+    fn the_ids_of_stored_tickets_are_derived_alike_for_ever() {
+        let id = ids("1").derive(KeyHash([7; 16]), Fingerprint([8; 16]));
+        assert_eq!(id.to_string(), "82464917-671e-81ff-a4d5-59bd47bcf198");
     }
 
     #[test]

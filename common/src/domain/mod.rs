@@ -15,6 +15,6 @@ pub use field::{ClientTimestamp, Email, Message, Name, PageUrl, RuleViolation, U
 pub use id::{SubmissionId, SubmissionIds};
 pub use number::{MalformedNumber, NumberCipher, TicketNumber};
 pub use statistics::{DAYS_MAX, Day, Statistics, UnknownCount};
-pub use submission::{Fingerprint, Form, Submission};
+pub use submission::{Fingerprint, Form, KeyHash, Submission};
 pub use ticket::{NewTicket, Priority, Status, StatusChange, Subject, Ticket, UnknownWord};
 pub use token::{Role, Standing, Token, TokenDigest, TokenId, TokenSecret};

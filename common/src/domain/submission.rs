@@ -29,13 +29,18 @@ pub struct Form {
     pub url: Option<PageUrl>,
 }
 
-/// Sixteen bytes of SHA-256 over every field of a form: tells the same submission sent again from
-/// another one under the same id.
+/// Sixteen bytes of SHA-256 over fields of a form: tells the same submission sent again from
+/// another one under the same id. Stored beside the ticket, so its definition cannot change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint(pub [u8; 16]);
 
+/// Sixteen bytes of keyed hash over the key under which a sender repeats a submission: names the
+/// key, and lets nobody guess it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyHash(pub [u8; 16]);
+
 impl Form {
-    /// The fingerprint of this form; stored beside the ticket, so its definition cannot change.
+    /// Over every field: what two submissions under one key must have in common.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         let optional = [
@@ -50,16 +55,14 @@ impl Form {
             self.message.as_str(),
             self.timestamp.as_str(),
         ];
-        let mut hash = Sha256::new();
-        for field in required.into_iter().map(Some).chain(optional) {
-            // Length first, so that no two forms write the same bytes; absent is not empty.
-            let length = field.map_or(u64::MAX, |text| text.len() as u64);
-            hash.update(length.to_be_bytes());
-            hash.update(field.unwrap_or_default());
-        }
-        let mut fingerprint = [0; 16];
-        fingerprint.copy_from_slice(&hash.finalize()[..16]);
-        Fingerprint(fingerprint)
+        Fingerprint::over(required.into_iter().map(Some).chain(optional))
+    }
+
+    /// Over email, subject and message: what makes two submissions without a key the same.
+    #[must_use]
+    pub fn core_fingerprint(&self) -> Fingerprint {
+        let core = [self.email.as_str(), self.subject.as_str(), self.message.as_str()];
+        Fingerprint::over(core.into_iter().map(Some))
     }
 
     /// Bytes of text the form holds; what a batch is measured by.
@@ -75,17 +78,45 @@ impl Form {
     }
 }
 
+impl Fingerprint {
+    fn over<'a>(fields: impl Iterator<Item = Option<&'a str>>) -> Self {
+        let mut hash = Sha256::new();
+        for field in fields {
+            // Length first, so that no two forms write the same bytes; absent is not empty.
+            let length = field.map_or(u64::MAX, |text| text.len() as u64);
+            hash.update(length.to_be_bytes());
+            hash.update(field.unwrap_or_default());
+        }
+        let mut fingerprint = [0; 16];
+        fingerprint.copy_from_slice(&hash.finalize()[..16]);
+        Self(fingerprint)
+    }
+}
+
 /// A form the edge said yes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submission {
     /// Its name from here on; the store's unique key.
     pub id: SubmissionId,
+    /// The key it was sent under, if any. At most one ticket is stored under a key.
+    pub key: Option<KeyHash>,
     /// When the edge accepted it, by our clock; its UTC year is the ticket number's.
     pub submitted_at: DateTime<Utc>,
     /// What was typed.
     pub form: Form,
     /// The request that brought it.
     pub trace: Trace,
+}
+
+impl Submission {
+    /// What another submission under this id must have in common with it to be the same.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        match self.key {
+            Some(_) => self.form.fingerprint(),
+            None => self.form.core_fingerprint(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -125,7 +156,28 @@ mod tests {
     }
 
     #[test]
-    fn the_fingerprint_of_stored_tickets_never_changes() {
-        assert_eq!(crate::keys::hex(&form().fingerprint().0), "0ebe8f56fad722050e0253e858bb8ae4");
+    fn only_email_subject_and_message_are_the_core() {
+        let core = form().core_fingerprint();
+        for same in [
+            Form { name: Name::parse("Adb").unwrap(), ..form() },
+            Form { timestamp: ClientTimestamp::parse("2026-11-22T10:30:01Z").unwrap(), ..form() },
+            Form { url: Some(PageUrl::parse("https://x.io").unwrap()), ..form() },
+        ] {
+            assert_eq!(core, same.core_fingerprint(), "{same:?}");
+        }
+        for other in [
+            Form { email: Email::parse("adb@example.org").unwrap(), ..form() },
+            Form { subject: Subject::Billing, ..form() },
+            Form { message: Message::parse("It is stuck!").unwrap(), ..form() },
+        ] {
+            assert_ne!(core, other.core_fingerprint(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn the_fingerprints_of_stored_tickets_never_change() {
+        let hex = |fingerprint: Fingerprint| crate::keys::hex(&fingerprint.0);
+        assert_eq!(hex(form().fingerprint()), "0ebe8f56fad722050e0253e858bb8ae4");
+        assert_eq!(hex(form().core_fingerprint()), "ce607c9797890a91941c710ae29bb75d");
     }
 }

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::{
     audit::{QueueAudit, StoreAudit},
+    claims::Claims,
     events::{EventLog, EventPublisher, Feed, Outbox},
     health::HealthProbe,
     queue::{ConsumerSource, Publisher, Receipt},
@@ -21,6 +22,8 @@ pub struct EdgePorts {
     pub publisher: Arc<dyn Publisher>,
     /// What workers answer, one item a worker's batch.
     pub receipts: mpsc::Receiver<Vec<Receipt>>,
+    /// Where is known what is on its way already.
+    pub claims: Arc<dyn Claims>,
     /// Where tickets are looked up.
     pub tickets: Arc<dyn TicketReader>,
     /// Where counts are read when the cache has none.

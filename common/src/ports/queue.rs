@@ -62,6 +62,9 @@ pub struct Receipt {
     pub id: SubmissionId,
     /// The number of its ticket.
     pub number: TicketNumber,
+    /// When the submission that is stored was accepted: perhaps not the one published here, if
+    /// several edges took the same.
+    pub submitted_at: DateTime<Utc>,
 }
 
 /// The worker's half: one consumer is one lane, used by one task.

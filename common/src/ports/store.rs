@@ -6,17 +6,21 @@
 //! - `a_submission_is_stored_once`, however often it is inserted, in one batch or in several at a
 //!   time; every insertion is told the same number;
 //! - `another_form_under_a_stored_id_is_a_conflict` and changes nothing;
+//! - `a_key_is_of_one_ticket`, whoever inserts what under it at the same time: another submission
+//!   under the key is a conflict, the same one is told the number it has;
 //! - `counters_are_handed_out_once`, to however many workers ask at a time, each year from zero;
-//! - `a_ticket_is_found_by_number_and_by_id`, every field as it was inserted.
+//! - `a_ticket_is_found_by_number_and_by_id`, every field as it was inserted;
+//! - `a_ticket_is_found_by_its_key`, and under no other.
 
 use std::ops::Range;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use thiserror::Error;
 
 use crate::{
     Cause,
-    domain::{NewTicket, SubmissionId, Ticket, TicketNumber},
+    domain::{KeyHash, NewTicket, SubmissionId, Ticket, TicketNumber},
 };
 
 /// Why the store did not answer.
@@ -39,9 +43,14 @@ pub enum StoreError {
 pub enum Inserted {
     /// It is stored, under its number.
     New,
-    /// The submission was stored before, under this number.
-    Existing(TicketNumber),
-    /// Another form is stored under this id.
+    /// The submission was stored before.
+    Existing {
+        /// Under this number.
+        number: TicketNumber,
+        /// As accepted at this time: another edge may have taken it as well.
+        submitted_at: DateTime<Utc>,
+    },
+    /// Another form is stored under this id, or another submission under its key.
     Conflict,
 }
 
@@ -65,4 +74,7 @@ pub trait TicketReader: Send + Sync {
 
     /// The ticket made of this submission.
     async fn by_id(&self, id: SubmissionId) -> Result<Option<Ticket>, StoreError>;
+
+    /// The ticket of the submission that was sent under this key.
+    async fn by_key(&self, key: KeyHash) -> Result<Option<Ticket>, StoreError>;
 }

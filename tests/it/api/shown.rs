@@ -116,9 +116,13 @@ fn header(name: &str, value: &str, answer: &Answer) -> String {
     }
 }
 
-/// Ids are hyphenated lower-case version 7 UUIDs whose time is now.
+/// Ids are hyphenated lower-case UUIDs, of version 7 and made now, or of version 8 if they were derived
+/// from a key.
 pub fn is_id(text: &str) -> bool {
     let uuid = Uuid::try_parse(text).ok().filter(|uuid| uuid.to_string() == text);
+    if uuid.and_then(|uuid| uuid.get_version()) == Some(Version::Custom) {
+        return true;
+    }
     let uuid = uuid.filter(|uuid| uuid.get_version() == Some(Version::SortRand));
     let time = uuid.and_then(|uuid| uuid.get_timestamp()).map(|time| time.to_unix());
     let time = time.and_then(|(seconds, nanoseconds)| {

@@ -201,6 +201,7 @@ pub fn number_key() -> Arc<NumberKey> {
 pub fn submission(number: u32) -> Submission {
     Submission {
         id: Uuid::now_v7().into(),
+        key: None,
         submitted_at: SystemClock.now(),
         form: Form {
             name: Name::parse(&format!("Ada «{number}» O'Hara\t👩‍👩‍👧 مرحبا")).unwrap(),

@@ -4,8 +4,10 @@
 //! of it for each backend. A function left out of that list is unused, which the build refuses.
 
 mod audit;
+mod claims;
 mod events;
 pub mod installation;
+mod keys;
 mod queue;
 mod statistics;
 mod store;

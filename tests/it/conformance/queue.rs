@@ -194,7 +194,11 @@ async fn a_receipt_reaches_the_edge_that_published(it: Installation) {
     }
     let mut consumer = worker.consumers.open(Prefetch::Many).await.unwrap();
     let deliveries = receive(consumer.as_mut(), 2).await;
-    let receipt = |id| Receipt { id, number: "SUP-2026-000042".parse().unwrap() };
+    let receipt = |id| Receipt {
+        id,
+        number: "SUP-2026-000042".parse().unwrap(),
+        submitted_at: "2026-11-22T10:30:00.123Z".parse().unwrap(),
+    };
     let settlements = deliveries
         .iter()
         .map(|delivery| done(delivery, vec![receipt(submissions_of(delivery)[0].id)]))

@@ -62,7 +62,8 @@ async fn a_submission_is_stored_once(it: Installation) {
     let again = NewTicket { number: "SUP-2026-000002".parse().unwrap(), ..first.clone() };
     let other = ticket(3);
     let batch = [first.clone(), again.clone(), other.clone()];
-    let existing = Inserted::Existing(first.number.clone());
+    let (number, submitted_at) = (first.number.clone(), first.submission.submitted_at);
+    let existing = Inserted::Existing { number, submitted_at };
     assert_eq!(
         worker.tickets.insert(&batch).await.unwrap(),
         [Inserted::New, existing.clone(), Inserted::New]
@@ -100,7 +101,7 @@ async fn a_submission_inserted_by_many_at_a_time_is_stored_once(it: Installation
         .iter()
         .map(|(ticket, inserted)| match inserted {
             Inserted::New => (ticket.submission.id, ticket.number.clone()),
-            Inserted::Existing(number) => (ticket.submission.id, number.clone()),
+            Inserted::Existing { number, .. } => (ticket.submission.id, number.clone()),
             Inserted::Conflict => panic!("the same form is no conflict"),
         })
         .collect();

@@ -5,7 +5,8 @@
 
 use bytes::Bytes;
 use common::domain::{
-    ClientTimestamp, Email, Form, Message, Name, PageUrl, Subject, Submission, UserAgent, UserId,
+    ClientTimestamp, Email, Form, KeyHash, Message, Name, PageUrl, Subject, Submission, UserAgent,
+    UserId,
 };
 use common::envelope;
 use common::trace::Trace;
@@ -14,6 +15,7 @@ use uuid::Uuid;
 fn minimal() -> Submission {
     Submission {
         id: Uuid::from_u128(0x019a_ab3c_5d6e_7f80_9182_a3b4_c5d6_e7f8).into(),
+        key: None,
         submitted_at: "2026-11-22T10:30:00.000Z".parse().unwrap(),
         form: Form {
             name: Name::parse("A").unwrap(),
@@ -76,13 +78,20 @@ fn several() -> Vec<Submission> {
     subjects.map(of_subject).chain([full(), unicode()]).collect()
 }
 
+fn keyed() -> Submission {
+    let id = Uuid::from_u128(0x8246_4917_671e_81ff_a4d5_59bd_47bc_f198).into();
+    let key = Some(KeyHash(*b"\x00\x01\x7f\x80\xfe\xff0123456789"));
+    Submission { id, key, ..minimal() }
+}
+
 /// Every file with what was once encoded into it.
-fn files() -> [(&'static [u8], Vec<Submission>); 4] {
+fn files() -> [(&'static [u8], Vec<Submission>); 5] {
     [
         (include_bytes!("envelope-v1-minimal.json"), vec![minimal()]),
         (include_bytes!("envelope-v1-full.json"), vec![full()]),
         (include_bytes!("envelope-v1-unicode.json"), vec![unicode()]),
         (include_bytes!("envelope-v1-several.json"), several()),
+        (include_bytes!("envelope-v1-keyed.json"), vec![keyed(), minimal()]),
     ]
 }
 

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use common::{
     domain::{
-        ClientTimestamp, Email, Fingerprint, Form, Message, Name, NewTicket, PageUrl, StatusChange,
-        SubmissionId, Ticket, TicketNumber, UserAgent, UserId,
+        ClientTimestamp, Email, Fingerprint, Form, KeyHash, Message, Name, NewTicket, PageUrl,
+        StatusChange, SubmissionId, Ticket, TicketNumber, UserAgent, UserId,
     },
     ports::store::{Inserted, StoreError, TicketReader, TicketWriter},
 };
@@ -67,7 +67,8 @@ impl Store {
             .bind(&columns.submitted_ats)
             .bind(&columns.fingerprints)
             .bind(&columns.request_ids)
-            .bind(&columns.traceparents);
+            .bind(&columns.traceparents)
+            .bind(&columns.key_hashes);
         let ids = bounded(async { query.fetch_all(&mut *self.lend().await?).await }).await?;
         Ok(ids.into_iter().collect())
     }
@@ -108,6 +109,13 @@ impl TicketReader for Store {
         let row = bounded(async { query.fetch_optional(&mut *self.lend().await?).await }).await?;
         self.with_history(row).await
     }
+
+    async fn by_key(&self, key: KeyHash) -> Result<Option<Ticket>, StoreError> {
+        let query = sqlx::query_as::<_, TicketRow>(include_str!("../../sql/ticket_by_key.sql"));
+        let query = query.bind(key.0.to_vec());
+        let row = bounded(async { query.fetch_optional(&mut *self.lend().await?).await }).await?;
+        self.with_history(row).await
+    }
 }
 
 fn outcome(
@@ -115,16 +123,21 @@ fn outcome(
     new: &mut HashSet<Uuid>,
     existing: &HashMap<Uuid, ExistingRow>,
 ) -> Result<Inserted, StoreError> {
-    let id = ticket.submission.id.as_uuid();
+    let submission = &ticket.submission;
+    let id = submission.id.as_uuid();
     if new.remove(&id) {
         return Ok(Inserted::New);
     }
-    // Not inserted, so it was there; nothing deletes tickets in between.
-    let row = existing.get(&id).ok_or_else(|| corrupt("id"))?;
-    if row.fingerprint == ticket.submission.form.fingerprint().0 {
-        Ok(Inserted::Existing(row.number.parse().map_err(|_| corrupt("number"))?))
-    } else {
-        Ok(Inserted::Conflict)
+    match existing.get(&id) {
+        Some(row) if row.fingerprint == submission.fingerprint().0 => Ok(Inserted::Existing {
+            number: row.number.parse().map_err(|_| corrupt("number"))?,
+            submitted_at: row.submitted_at,
+        }),
+        Some(_) => Ok(Inserted::Conflict),
+        // Neither inserted nor there: its key is another's.
+        None if submission.key.is_some() => Ok(Inserted::Conflict),
+        // Nothing deletes tickets in between.
+        None => Err(corrupt("id")),
     }
 }
 
@@ -146,6 +159,7 @@ struct Columns<'a> {
     fingerprints: Vec<Vec<u8>>,
     request_ids: Vec<&'a str>,
     traceparents: Vec<&'a str>,
+    key_hashes: Vec<Option<Vec<u8>>>,
 }
 
 impl<'a> Columns<'a> {
@@ -153,7 +167,7 @@ impl<'a> Columns<'a> {
         let mut columns = Self::default();
         for NewTicket { submission, number, priority } in batch {
             let form = &submission.form;
-            let Fingerprint(fingerprint) = form.fingerprint();
+            let Fingerprint(fingerprint) = submission.fingerprint();
             columns.ids.push(submission.id.as_uuid());
             columns.numbers.push(number.to_string());
             columns.names.push(form.name.as_str());
@@ -169,6 +183,7 @@ impl<'a> Columns<'a> {
             columns.fingerprints.push(fingerprint.to_vec());
             columns.request_ids.push(&submission.trace.request_id);
             columns.traceparents.push(&submission.trace.traceparent);
+            columns.key_hashes.push(submission.key.map(|KeyHash(hash)| hash.to_vec()));
         }
         columns
     }
@@ -178,6 +193,7 @@ impl<'a> Columns<'a> {
 struct ExistingRow {
     id: Uuid,
     number: String,
+    submitted_at: DateTime<Utc>,
     fingerprint: Vec<u8>,
 }
 

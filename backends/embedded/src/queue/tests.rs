@@ -90,7 +90,11 @@ async fn give_up(publishing: Publishing) {
 }
 
 fn done(delivery: &Delivery, numbers: &[u128]) -> Settlement {
-    let receipt = |n: &u128| Receipt { id: submission(*n).id, number: ticket(*n).number };
+    let receipt = |n: &u128| Receipt {
+        id: submission(*n).id,
+        number: ticket(*n).number,
+        submitted_at: submission(*n).submitted_at,
+    };
     let receipts = numbers.iter().map(receipt).collect();
     let outcome = Outcome::Done { receipts, dead_letters: vec![] };
     Settlement { tag: delivery.tag, outcome }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use common::{
-    domain::Form,
+    domain::{Form, NewTicket, Subject},
     ports::{
         audit::StoreAudit,
         backend::Backend as _,
@@ -69,6 +69,7 @@ async fn the_schema_is_made_once_and_every_table_of_it_is_strict() {
         [
             "audit_entries",
             "dead_letters",
+            "idempotency_keys",
             "installation",
             "relay",
             "statistics",
@@ -129,11 +130,17 @@ async fn a_cancelled_insertion_is_whole_or_absent_and_harms_no_other() {
     for n in 0..200_u128 {
         let answers = store.insert(&[ticket(2 * n), ticket(2 * n + 1)]).await.unwrap();
         for (answer, n) in answers.into_iter().zip([2 * n, 2 * n + 1]) {
-            let expected = Inserted::Existing(ticket(n).number);
+            let expected = existing(n);
             assert!(answer == Inserted::New || answer == expected, "{n}: {answer:?}");
         }
     }
     assert_eq!(consistent_tickets(store).await, 400);
+}
+
+/// What the second insertion of the `n`-th submission is told.
+fn existing(n: u128) -> Inserted {
+    let NewTicket { submission, number, .. } = ticket(n);
+    Inserted::Existing { number, submitted_at: submission.submitted_at }
 }
 
 #[tokio::test]
@@ -141,18 +148,11 @@ async fn one_id_twice_in_a_batch_is_one_ticket() {
     let (_dir, backend) = backend().await;
     let store = &backend.store;
     let mut other_form = numbered(1, 3);
-    other_form.submission.form = Form { user_id: None, ..submission(1).form };
+    other_form.submission.form = Form { subject: Subject::Billing, ..submission(1).form };
     let batch = [ticket(1), numbered(1, 2), other_form, ticket(1), ticket(4)];
-    let number = ticket(1).number;
-    let expected = [
-        Inserted::New,
-        Inserted::Existing(number.clone()),
-        Inserted::Conflict,
-        Inserted::Existing(number.clone()),
-        Inserted::New,
-    ];
+    let expected = [Inserted::New, existing(1), Inserted::Conflict, existing(1), Inserted::New];
     assert_eq!(store.insert(&batch).await.unwrap(), expected);
-    assert_eq!(store.insert(&[numbered(1, 9)]).await.unwrap(), [Inserted::Existing(number)]);
+    assert_eq!(store.insert(&[numbered(1, 9)]).await.unwrap(), [existing(1)]);
     assert_eq!(consistent_tickets(store).await, 2);
 }
 

@@ -9,8 +9,8 @@ use std::{
 use async_trait::async_trait;
 use common::{
     domain::{
-        ClientTimestamp, Email, Fingerprint, Form, Message, Name, NewTicket, PageUrl, StatusChange,
-        SubmissionId, Ticket, TicketNumber, UserAgent, UserId,
+        ClientTimestamp, Email, Fingerprint, Form, KeyHash, Message, Name, NewTicket, PageUrl,
+        StatusChange, SubmissionId, Ticket, TicketNumber, UserAgent, UserId,
     },
     keys::hex,
     ports::store::{Inserted, StoreError, TicketReader, TicketWriter},
@@ -42,6 +42,10 @@ impl TicketReader for Store {
 
     async fn by_id(&self, id: SubmissionId) -> Result<Option<Ticket>, StoreError> {
         self.ticket(include_str!("../../sql/ticket_by_id.sql"), id.to_string()).await
+    }
+
+    async fn by_key(&self, key: KeyHash) -> Result<Option<Ticket>, StoreError> {
+        self.ticket(include_str!("../../sql/ticket_by_key.sql"), hex(&key.0)).await
     }
 }
 
@@ -98,7 +102,13 @@ struct InsertBatch {
     /// JSON array of [`TicketParameters`].
     tickets: String,
     /// Who each of them is, in the order of the batch.
-    identities: Vec<(String, Fingerprint)>,
+    identities: Vec<Identity>,
+}
+
+struct Identity {
+    id: String,
+    fingerprint: Fingerprint,
+    is_keyed: bool,
 }
 
 /// One element of the array that `insert_tickets.sql` takes apart.
@@ -120,6 +130,8 @@ struct TicketParameters<'a> {
     fingerprint: String,
     request_id: &'a str,
     traceparent: &'a str,
+    /// Hexadecimal.
+    key_hash: Option<String>,
 }
 
 impl<'a> From<&'a NewTicket> for TicketParameters<'a> {
@@ -138,9 +150,10 @@ impl<'a> From<&'a NewTicket> for TicketParameters<'a> {
             url: form.url.as_ref().map(PageUrl::as_str),
             client_timestamp: form.timestamp.as_str(),
             submitted_at: time_text(ticket.submission.submitted_at),
-            fingerprint: hex(&form.fingerprint().0),
+            fingerprint: hex(&ticket.submission.fingerprint().0),
             request_id: &ticket.submission.trace.request_id,
             traceparent: &ticket.submission.trace.traceparent,
+            key_hash: ticket.submission.key.map(|KeyHash(hash)| hex(&hash)),
         }
     }
 }
@@ -150,8 +163,10 @@ impl TryFrom<&[NewTicket]> for InsertBatch {
 
     fn try_from(batch: &[NewTicket]) -> Result<Self, StoreError> {
         let tickets: Vec<_> = batch.iter().map(TicketParameters::from).collect();
-        let identity = |ticket: &NewTicket| {
-            (ticket.submission.id.to_string(), ticket.submission.form.fingerprint())
+        let identity = |NewTicket { submission, .. }: &NewTicket| Identity {
+            id: submission.id.to_string(),
+            fingerprint: submission.fingerprint(),
+            is_keyed: submission.key.is_some(),
         };
         Ok(Self { tickets: json(&tickets)?, identities: batch.iter().map(identity).collect() })
     }
@@ -161,6 +176,13 @@ impl Work for InsertBatch {
     type Answer = Vec<Inserted>;
 
     async fn run(self, connection: &mut SqliteConnection) -> Result<Vec<Inserted>, StoreError> {
+        if self.identities.iter().any(|identity| identity.is_keyed) {
+            sqlx::query(include_str!("../../sql/insert_idempotency_keys.sql"))
+                .bind(&self.tickets)
+                .execute(&mut *connection)
+                .await
+                .map_err(failure)?;
+        }
         let mut inserted: HashSet<String> =
             sqlx::query_scalar(include_str!("../../sql/insert_tickets.sql"))
                 .bind(self.tickets)
@@ -170,7 +192,7 @@ impl Work for InsertBatch {
                 .into_iter()
                 .collect();
         // Of two under one id the first was stored, and the second finds it stored.
-        let ids = self.identities.iter().map(|(id, _)| id.as_str());
+        let ids = self.identities.iter().map(|identity| identity.id.as_str());
         let (new, others): (Vec<_>, Vec<_>) = ids.partition(|id| inserted.remove(*id));
         if !new.is_empty() {
             complete(connection, &json(&new)?).await?;
@@ -183,11 +205,11 @@ impl Work for InsertBatch {
         let mut new: HashSet<_> = new.into_iter().collect();
         self.identities
             .iter()
-            .map(|(id, fingerprint)| {
-                if new.remove(id.as_str()) {
+            .map(|identity| {
+                if new.remove(identity.id.as_str()) {
                     Ok(Inserted::New)
                 } else {
-                    judge(existing.get(id), *fingerprint)
+                    judge(existing.get(&identity.id), identity)
                 }
             })
             .collect()
@@ -218,14 +240,18 @@ async fn find_existing(
     Ok(rows.into_iter().map(|row| (row.id.clone(), row)).collect())
 }
 
-fn judge(existing: Option<&ExistingRow>, sent: Fingerprint) -> Result<Inserted, StoreError> {
-    // Neither inserted nor there: nothing deletes tickets, so another try will tell.
-    let existing =
-        existing.ok_or_else(|| StoreError::Unavailable("a ticket vanished meanwhile".into()))?;
-    if existing.fingerprint == sent.0 {
-        read("tickets", "an existing ticket", "number", &existing.number).map(Inserted::Existing)
-    } else {
-        Ok(Inserted::Conflict)
+fn judge(existing: Option<&ExistingRow>, sent: &Identity) -> Result<Inserted, StoreError> {
+    const ROW: &str = "an existing ticket";
+    match existing {
+        Some(row) if row.fingerprint == sent.fingerprint.0 => Ok(Inserted::Existing {
+            number: read("tickets", ROW, "number", &row.number)?,
+            submitted_at: read("tickets", ROW, "submitted_at", &row.submitted_at)?,
+        }),
+        Some(_) => Ok(Inserted::Conflict),
+        // Neither inserted nor there: its key is another's.
+        None if sent.is_keyed => Ok(Inserted::Conflict),
+        // Nothing deletes tickets, so another try will tell.
+        None => Err(StoreError::Unavailable("a ticket vanished meanwhile".into())),
     }
 }
 
@@ -233,6 +259,7 @@ fn judge(existing: Option<&ExistingRow>, sent: Fingerprint) -> Result<Inserted, 
 struct ExistingRow {
     id: String,
     number: String,
+    submitted_at: String,
     fingerprint: Vec<u8>,
 }
 

@@ -1,0 +1,159 @@
+//! Redis for what a request waits for: one connection, on which all calls travel at once, with a
+//! deadline for each and none at all while Redis is known to be away.
+//!
+//! A task of its own keeps the connection. The first call that fails or is late takes it away from
+//! everybody; the task opens another one, tries it with a `PING`, and only then lends it out. So an
+//! outage costs the calls that meet its beginning their deadline, and all others nothing.
+//!
+//! ```text
+//! let redis = Redis::connect(client);                       // needs a tokio runtime
+//! let length: u64 = redis.call(async |mut it| redis::cmd("DBSIZE").query_async(&mut it).await).await?;
+//! ```
+
+use std::{sync::Arc, time::Duration};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use common::chain;
+use deadpool_redis::redis::{
+    AsyncConnectionConfig, Client, RedisError, RedisResult, aio::MultiplexedConnection, cmd,
+};
+use thiserror::Error;
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
+use tokio_util::task::AbortOnDropHandle;
+
+/// How long a call may take. On the same network it takes less than a millisecond; what a caller
+/// does without Redis must not come later than this.
+pub(crate) const CALL_DEADLINE: Duration = Duration::from_millis(50);
+
+/// How long opening a connection may take, TLS and a name's resolution included. Nobody waits for it.
+const OPEN_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Redis did not answer this call, and the caller has to go on without it.
+#[derive(Debug, Error)]
+pub(crate) enum Away {
+    /// There is no connection, and no time was lost on it.
+    #[error("there is no connection to Redis")]
+    NotConnected,
+    /// Whether the call took effect is open.
+    #[error("Redis did not answer in time")]
+    Late,
+    /// The server refused the call, or the connection broke; then whether it took effect is open.
+    #[error("Redis failed")]
+    Failed(#[from] RedisError),
+}
+
+#[derive(Clone)]
+enum State {
+    /// The first connection is being opened.
+    Opening,
+    /// Lent out, with how many were before it.
+    Open(u64, MultiplexedConnection),
+    Away,
+}
+
+/// A connection that is kept open.
+pub(crate) struct Redis {
+    state: Arc<watch::Sender<State>>,
+    _keeper: AbortOnDropHandle<()>,
+}
+
+impl Redis {
+    /// Begins to connect. Ends when it is dropped.
+    pub(crate) fn connect(client: Client) -> Self {
+        let state = Arc::new(watch::Sender::new(State::Opening));
+        let keeper = tokio::spawn(keep(client, Arc::clone(&state)));
+        Self { state, _keeper: AbortOnDropHandle::new(keeper) }
+    }
+
+    /// Asks Redis, in no more than [`CALL_DEADLINE`]; the first ones may wait as long again for the
+    /// connection to open.
+    pub(crate) async fn call<T>(
+        &self,
+        ask: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<T>,
+    ) -> Result<T, Away> {
+        let (generation, connection) = self.connection().await?;
+        let error = match timeout(CALL_DEADLINE, ask(connection)).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            // The server's own word, and quick: the connection is as good as ever.
+            Ok(Err(error)) if error.code().is_some() => return Err(error.into()),
+            Ok(Err(error)) => Away::Failed(error),
+            Err(_) => Away::Late,
+        };
+        self.state.send_if_modified(|state| {
+            let is_this = matches!(state, State::Open(current, _) if *current == generation);
+            if is_this {
+                tracing::warn!(cause = chain(&error), "Redis is away; going on without it");
+                *state = State::Away;
+            }
+            is_this
+        });
+        Err(error)
+    }
+
+    async fn connection(&self) -> Result<(u64, MultiplexedConnection), Away> {
+        let mut states = self.state.subscribe();
+        let opened = states.wait_for(|state| !matches!(state, State::Opening));
+        let Ok(Ok(state)) = timeout(CALL_DEADLINE, opened).await else {
+            return Err(Away::NotConnected);
+        };
+        match &*state {
+            State::Open(generation, connection) => Ok((*generation, connection.clone())),
+            State::Opening | State::Away => Err(Away::NotConnected),
+        }
+    }
+}
+
+/// Opens a connection whenever there is none.
+async fn keep(client: Client, state: Arc<watch::Sender<State>>) {
+    let mut states = state.subscribe();
+    for generation in 0.. {
+        let mut pauses = pauses();
+        let connection = loop {
+            match open(&client).await {
+                Ok(connection) => break connection,
+                Err(error) => {
+                    if matches!(state.send_replace(State::Away), State::Opening) {
+                        tracing::info!(cause = chain(&error), "Redis is not there yet");
+                    }
+                }
+            }
+            sleep(pauses.next().unwrap_or_default()).await;
+        };
+        if generation > 0 {
+            tracing::info!("Redis is there again");
+        }
+        state.send_replace(State::Open(generation, connection));
+        if states.wait_for(|state| matches!(state, State::Away)).await.is_err() {
+            return;
+        }
+        // One that was late because it is overloaded is left alone for a moment, too.
+        sleep(self::pauses().next().unwrap_or_default()).await;
+    }
+}
+
+/// One to five seconds, drawn at random so that the instances do not come back in step.
+fn pauses() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_secs(1))
+        .with_max_delay(Duration::from_millis(2_500))
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
+/// A connection on which Redis answers.
+async fn open(client: &Client) -> Result<MultiplexedConnection, Away> {
+    // A call has its own, shorter deadline.
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(OPEN_DEADLINE))
+        .set_response_timeout(Some(OPEN_DEADLINE));
+    let opened = async {
+        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+        cmd("PING").query_async::<()>(&mut connection).await?;
+        Ok(connection)
+    };
+    timeout(OPEN_DEADLINE, opened).await.unwrap_or(Err(Away::Late))
+}

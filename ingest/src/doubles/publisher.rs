@@ -1,0 +1,72 @@
+//! A queue with a mood, and a worker behind it.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use common::{
+    domain::Submission,
+    ports::queue::{PublishError, Publisher, Receipt},
+};
+use tokio::{sync::mpsc, time::sleep};
+
+use super::Mood;
+
+/// Remembers what it was asked to publish, confirms in its mood, and plays the worker as well.
+pub struct ScriptedPublisher {
+    pub mood: Mutex<Mood>,
+    pub is_ready: AtomicBool,
+    pub envelopes: Mutex<Vec<Vec<Submission>>>,
+    /// How long after the publish the receipts come, if they come.
+    pub receipts_after: Mutex<Option<Duration>>,
+    receipts: mpsc::Sender<Vec<Receipt>>,
+}
+
+impl ScriptedPublisher {
+    pub fn new() -> (Arc<Self>, mpsc::Receiver<Vec<Receipt>>) {
+        let (receipts, receiver) = mpsc::channel(16);
+        let publisher = Self {
+            mood: Mutex::new(Mood::Willing),
+            is_ready: AtomicBool::new(true),
+            envelopes: Mutex::default(),
+            receipts_after: Mutex::new(Some(Duration::ZERO)),
+            receipts,
+        };
+        (Arc::new(publisher), receiver)
+    }
+
+    pub fn sizes(&self) -> Vec<usize> {
+        self.envelopes.lock().unwrap().iter().map(Vec::len).collect()
+    }
+}
+
+#[async_trait]
+impl Publisher for ScriptedPublisher {
+    async fn publish(&self, submissions: Vec<Submission>) -> Result<(), PublishError> {
+        let receipt = |submission: &Submission| Receipt {
+            id: submission.id,
+            number: "SUP-2026-483920".parse().unwrap(),
+            submitted_at: submission.submitted_at,
+        };
+        let receipts: Vec<_> = submissions.iter().map(receipt).collect();
+        self.envelopes.lock().unwrap().push(submissions);
+        if let Some(delay) = *self.receipts_after.lock().unwrap() {
+            let sender = self.receipts.clone();
+            tokio::spawn(async move {
+                sleep(delay).await;
+                let _ = sender.send(receipts).await;
+            });
+        }
+        let mood = *self.mood.lock().unwrap();
+        if mood.act().await { Ok(()) } else { Err(PublishError::Rejected) }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.is_ready.load(Ordering::Relaxed)
+    }
+}
