@@ -1,5 +1,6 @@
 //! `supportline verify`: holds the parts of an installation against each other.
 
+mod events;
 mod numbers;
 mod queue;
 mod report;
@@ -19,7 +20,7 @@ use report::Report;
 /// Prints a line for each check. Success only when everything holds and nothing was out of reach.
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let installation = Installation::open_for_audit(&config).await?;
-    let AuditPorts { store, queue } = installation.backend.audit().await;
+    let AuditPorts { store, outbox, queue } = installation.backend.audit().await;
     let (store, queue) = (store.as_ref(), queue.as_ref());
     let cipher = NumberCipher::new(&installation.number_key);
 
@@ -27,6 +28,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     report.add("ticket numbers", numbers::check(store, &cipher).await);
     report.add("statistics", statistics::check(store).await);
     report.add("audit entries", statistics::check_audit_entries(store).await);
+    report.add("events", events::check(outbox.as_ref()).await);
     report.add("dead letters", queue::check_dead_letters(queue).await);
     report.add("routing", queue::check_routing(queue).await);
     // An embedded installation's queue is inside the process that serves it.

@@ -132,7 +132,7 @@ impl common::ports::backend::Backend for Backend {
 
     async fn audit(&self) -> AuditPorts {
         let store = Arc::new(self.worker_store.clone());
-        AuditPorts { store, queue: Arc::new(self.broker.clone()) }
+        AuditPorts { outbox: store.clone(), store, queue: Arc::new(self.broker.clone()) }
     }
 
     async fn operator(&self) -> OperatorPorts {

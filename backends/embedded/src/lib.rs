@@ -138,6 +138,7 @@ impl common::ports::backend::Backend for Backend {
     async fn audit(&self) -> AuditPorts {
         AuditPorts {
             store: self.store.clone(),
+            outbox: self.store.clone(),
             queue: Arc::new(QueueInspector {
                 queue: Arc::clone(&self.queue),
                 store: Arc::clone(&self.store),

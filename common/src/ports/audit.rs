@@ -3,12 +3,14 @@
 //! Guarantees:
 //! - `an_audit_sees_every_number`;
 //! - `an_audit_finds_a_wrong_statistic`;
-//! - `an_audit_finds_a_ticket_without_its_audit_entry`.
+//! - `an_audit_finds_a_ticket_without_its_audit_entry`;
+//! - `an_audit_counts_the_events_that_were_not_published`.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{
+    events::Cursor,
     queue::{BuriedLetter, ConsumeError},
     store::StoreError,
 };
@@ -49,6 +51,16 @@ pub trait StoreAudit: Send + Sync {
 
     /// How many tickets lack the audit entry of their creation.
     async fn unaudited(&self) -> Result<u64, StoreError>;
+}
+
+/// The outbox's half.
+#[async_trait]
+pub trait OutboxAudit: Send + Sync {
+    /// The place of the last event that is committed.
+    async fn head(&self) -> Result<Cursor, StoreError>;
+
+    /// How many events up to a place were not published yet.
+    async fn unpublished(&self, through: Cursor) -> Result<u64, StoreError>;
 }
 
 /// How many messages lie where.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use super::{
-    audit::{QueueAudit, StoreAudit},
+    audit::{OutboxAudit, QueueAudit, StoreAudit},
     claims::Claims,
     events::{EventLog, EventPublisher, Feed, Outbox},
     health::HealthProbe,
@@ -60,6 +60,8 @@ pub struct WorkerPorts {
 pub struct AuditPorts {
     /// The store's half.
     pub store: Arc<dyn StoreAudit>,
+    /// The outbox's half.
+    pub outbox: Arc<dyn OutboxAudit>,
     /// The queue's half.
     pub queue: Arc<dyn QueueAudit>,
 }

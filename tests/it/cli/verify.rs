@@ -83,6 +83,17 @@ async fn verify_tells_good_from_bad(system: &TestSystem, is_embedded: bool) {
             assert_eq!(faults(system).await, [""; 0], "after {repair}");
         }
     }
+    let forget = if is_embedded {
+        "UPDATE relay SET position = 0"
+    } else {
+        "UPDATE relay SET transaction_id = '0'"
+    };
+    tamper(system, is_embedded, forget).await;
+    let faults_told = faults(system).await;
+    assert!(
+        faults_told.contains(&"FAILED 5 events are not published".to_owned()),
+        "{faults_told:?}"
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! The promises of `common::ports::audit`.
 
+use std::time::Duration;
+
 use common::ports::audit::{Depths, Deviation, StoredNumber};
+use common::ports::events::Cursor;
 use common::ports::queue::Prefetch;
 
 use super::installation::{Installation, tickets};
@@ -10,6 +13,7 @@ on_both_backends! {
     an_audit_sees_every_number,
     an_audit_finds_a_wrong_statistic,
     an_audit_finds_a_ticket_without_its_audit_entry,
+    an_audit_counts_the_events_that_were_not_published,
     an_empty_installation_has_nothing_to_find,
 }
 
@@ -60,6 +64,22 @@ async fn an_audit_finds_a_ticket_without_its_audit_entry(it: Installation) {
     assert_eq!(it.backend.audit().await.store.unaudited().await.unwrap(), 2);
 }
 
+async fn an_audit_counts_the_events_that_were_not_published(it: Installation) {
+    let worker = it.backend.worker().await;
+    worker.tickets.insert(&tickets(0..10)).await.unwrap();
+    let outbox = it.backend.audit().await.outbox;
+    let tenth = outbox.head().await.unwrap();
+    worker.tickets.insert(&tickets(10..15)).await.unwrap();
+    let last = outbox.head().await.unwrap();
+    assert_eq!(outbox.unpublished(tenth).await.unwrap(), 10);
+    assert_eq!(outbox.unpublished(last).await.unwrap(), 15);
+    let minute = Duration::from_mins(1);
+    worker.outbox.lease("a", minute).await.unwrap().unwrap();
+    assert!(worker.outbox.advance("a", tenth, minute).await.unwrap());
+    assert_eq!(outbox.unpublished(tenth).await.unwrap(), 0);
+    assert_eq!(outbox.unpublished(last).await.unwrap(), 5);
+}
+
 async fn an_empty_installation_has_nothing_to_find(it: Installation) {
     // A broker has its queues from the first who needs them.
     let consumer = it.backend.worker().await.consumers.open(Prefetch::Many).await.unwrap();
@@ -67,6 +87,8 @@ async fn an_empty_installation_has_nothing_to_find(it: Installation) {
     assert_eq!(audit.store.numbers("", 10).await.unwrap(), []);
     assert_eq!(audit.store.deviations().await.unwrap(), []);
     assert_eq!(audit.store.unaudited().await.unwrap(), 0);
+    assert_eq!(audit.outbox.head().await.unwrap(), Cursor::START);
+    assert_eq!(audit.outbox.unpublished(Cursor::START).await.unwrap(), 0);
     assert_eq!(audit.queue.depths().await.unwrap(), Depths::default());
     assert!(audit.queue.dead_letters(10).await.unwrap().is_empty());
     drop(consumer);

@@ -5,12 +5,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use common::ports::{
-    audit::{Deviation, StoreAudit, StoredNumber},
+    audit::{Deviation, OutboxAudit, StoreAudit, StoredNumber},
+    events::Cursor,
     store::StoreError,
 };
 use sqlx::FromRow;
 
-use super::{Store, bounded, within};
+use super::{
+    Store, bounded,
+    events::{PlaceRow, signed},
+    within,
+};
 
 /// A scan of all tickets takes minutes when there are a hundred million of them; a server that does
 /// not say anything for longer is gone.
@@ -68,6 +73,24 @@ impl StoreAudit for Store {
 
     async fn unaudited(&self) -> Result<u64, StoreError> {
         let query = sqlx::query_scalar::<_, i64>(include_str!("../../sql/audit_unaudited.sql"));
+        let mut connection = self.unhurried().await?;
+        let count = within(SCAN_DEADLINE, query.fetch_one(&mut connection)).await?;
+        u64::try_from(count).map_err(|_| StoreError::Corrupt("count".to_owned()))
+    }
+}
+
+#[async_trait]
+impl OutboxAudit for Store {
+    async fn head(&self) -> Result<Cursor, StoreError> {
+        let query = sqlx::query_as::<_, PlaceRow>(include_str!("../../sql/audit_outbox_head.sql"));
+        let row = bounded(async { query.fetch_optional(&mut *self.lend().await?).await }).await?;
+        row.map_or(Ok(Cursor::START), Cursor::try_from)
+    }
+
+    async fn unpublished(&self, through: Cursor) -> Result<u64, StoreError> {
+        let query = sqlx::query_scalar::<_, i64>(include_str!("../../sql/audit_unpublished.sql"))
+            .bind(through.transaction.to_string())
+            .bind(signed(through.position));
         let mut connection = self.unhurried().await?;
         let count = within(SCAN_DEADLINE, query.fetch_one(&mut connection)).await?;
         u64::try_from(count).map_err(|_| StoreError::Corrupt("count".to_owned()))

@@ -38,7 +38,7 @@ impl Outbox for Store {
         let query = sqlx::query_as::<_, PlaceRow>(include_str!("../../sql/take_lease.sql"));
         let query = query.bind(holder).bind(ttl.as_secs_f64());
         let row = bounded(async { query.fetch_optional(&mut *self.lend().await?).await }).await?;
-        row.map(|PlaceRow { transaction_id, position }| place(transaction_id, position)).transpose()
+        row.map(Cursor::try_from).transpose()
     }
 
     async fn advance(
@@ -64,9 +64,17 @@ impl Outbox for Store {
 }
 
 #[derive(FromRow)]
-struct PlaceRow {
+pub(super) struct PlaceRow {
     transaction_id: i64,
     position: i64,
+}
+
+impl TryFrom<PlaceRow> for Cursor {
+    type Error = StoreError;
+
+    fn try_from(row: PlaceRow) -> Result<Self, StoreError> {
+        place(row.transaction_id, row.position)
+    }
 }
 
 #[derive(FromRow)]
@@ -132,6 +140,6 @@ fn place(transaction: i64, position: i64) -> Result<Cursor, StoreError> {
 }
 
 /// Positions are signed there, and never so large.
-fn signed(position: u64) -> i64 {
+pub(super) fn signed(position: u64) -> i64 {
     i64::try_from(position).unwrap_or(i64::MAX)
 }

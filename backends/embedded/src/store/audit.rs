@@ -2,12 +2,17 @@
 
 use async_trait::async_trait;
 use common::ports::{
-    audit::{Deviation, StoreAudit, StoredNumber},
+    audit::{Deviation, OutboxAudit, StoreAudit, StoredNumber},
+    events::Cursor,
     store::StoreError,
 };
 use sqlx::FromRow;
 
-use super::{Store, corrupt, failure, read};
+use super::{
+    Store, corrupt,
+    events::{place, signed},
+    failure, read,
+};
 
 #[async_trait]
 impl StoreAudit for Store {
@@ -42,6 +47,27 @@ impl StoreAudit for Store {
 
     async fn unaudited(&self) -> Result<u64, StoreError> {
         let count: i64 = sqlx::query_scalar(include_str!("../../sql/audit_unaudited.sql"))
+            .fetch_one(&self.readers)
+            .await
+            .map_err(failure)?;
+        Ok(count.unsigned_abs())
+    }
+}
+
+#[async_trait]
+impl OutboxAudit for Store {
+    async fn head(&self) -> Result<Cursor, StoreError> {
+        let position: Option<i64> =
+            sqlx::query_scalar(include_str!("../../sql/audit_outbox_head.sql"))
+                .fetch_optional(&self.readers)
+                .await
+                .map_err(failure)?;
+        position.map_or(Ok(Cursor::START), place)
+    }
+
+    async fn unpublished(&self, through: Cursor) -> Result<u64, StoreError> {
+        let count: i64 = sqlx::query_scalar(include_str!("../../sql/audit_unpublished.sql"))
+            .bind(signed(through.position))
             .fetch_one(&self.readers)
             .await
             .map_err(failure)?;

@@ -172,13 +172,13 @@ impl EntryRow {
 }
 
 /// There is one writer, so positions alone are the order.
-fn place(position: i64) -> Result<Cursor, StoreError> {
+pub(super) fn place(position: i64) -> Result<Cursor, StoreError> {
     let position = u64::try_from(position);
     let position = position.map_err(|_| StoreError::Corrupt("relay.position".to_owned()))?;
     Ok(Cursor { transaction: 0, position })
 }
 
 /// Positions are signed there, and never so large.
-fn signed(position: u64) -> i64 {
+pub(super) fn signed(position: u64) -> i64 {
     i64::try_from(position).unwrap_or(i64::MAX)
 }
