@@ -5,7 +5,7 @@ use std::{io, sync::Arc, time::Duration};
 use common::{
     clock::{Clock, Entropy},
     domain::SubmissionIds,
-    ports::{backend::EdgePorts, claims::Claims, store::TicketReader},
+    ports::{backend::EdgePorts, claims::Claims, events::EventLog, store::TicketReader},
 };
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -37,6 +37,7 @@ pub struct Edge {
     pub tickets: Arc<dyn TicketReader>,
     pub look_ups: Condition,
     pub snapshots: Snapshots,
+    pub event_log: Arc<dyn EventLog>,
     pub access: Access,
     pub health: Arc<Health>,
     pub hub: Arc<Hub>,
@@ -106,6 +107,7 @@ pub fn start(
         intake,
         waiting,
         tickets: ports.tickets,
+        event_log: ports.event_log,
         look_ups: Condition::new("ticket look-up"),
         access: Access::new(settings.admin_token.as_ref(), ports.tokens),
         health,

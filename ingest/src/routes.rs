@@ -7,7 +7,9 @@ use axum::{
     routing::{get, post},
 };
 
-use crate::{edge::Edge, health, lookup, problem::Problem, progress, request, stats, submit};
+use crate::{
+    edge::Edge, events, health, lookup, problem::Problem, progress, request, stats, submit,
+};
 
 /// Where submissions are posted, and under which they are found again.
 pub const TICKETS: &str = "/api/support/ticket";
@@ -19,6 +21,7 @@ pub fn router(edge: Arc<Edge>) -> Router {
         .route(&format!("{TICKETS}/{{reference}}"), get(lookup::look_up))
         .route(&format!("{TICKETS}/{{reference}}/events"), get(progress::events))
         .route("/api/support/stats", get(stats::stats))
+        .route("/api/support/events", get(events::events))
         .route("/api/support/health", get(health::health))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))

@@ -16,6 +16,7 @@ use crate::{
     auth,
     edge::Edge,
     problem::{Problem, Success},
+    query::values,
     snapshot::{Snapshot, Source},
 };
 
@@ -56,12 +57,6 @@ fn refuse_time_zone(query: &str) -> Result<(), Problem> {
         None => Ok(()),
         Some(_) => Err(Problem::InvalidQuery("timeZone is not known; days are those of UTC.")),
     }
-}
-
-/// What a parameter was given as, each time that it was given.
-fn values<'a>(query: &'a str, name: &'static str) -> impl Iterator<Item = &'a str> {
-    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    pairs.filter_map(move |(given, value)| (given == name).then_some(value))
 }
 
 #[derive(Serialize)]

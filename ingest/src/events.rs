@@ -1,0 +1,169 @@
+//! `GET /api/support/events`: events once more, from any place on, for whoever missed some or came
+//! late.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{RawQuery, State},
+    http::HeaderMap,
+    response::Response,
+};
+use common::{chain, cloud_event::CloudEvent, domain::Role, ports::events::Cursor};
+use serde::Serialize;
+
+use crate::{
+    answer::enveloped,
+    auth,
+    edge::Edge,
+    problem::{Problem, Success},
+    query::values,
+};
+
+const LIMIT_DEFAULT: u32 = 100;
+const LIMIT_MAX: u32 = 1_000;
+
+/// One page of them, in the order in which they are published.
+#[derive(Serialize)]
+struct Events {
+    events: Vec<CloudEvent>,
+    /// What to say as `after` next, at once or later: it is the same until there is more.
+    next: String,
+}
+
+/// Answers with events; the token is looked at before anything else.
+pub async fn events(
+    State(edge): State<Arc<Edge>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    auth::authorize(&edge, &headers, &[Role::Admin]).await?;
+    let query = query.as_deref().unwrap_or_default();
+    let (after, limit) = (after(query)?, limit(query)?);
+    let page = edge.event_log.after(after, limit).await.map_err(|error| {
+        tracing::warn!(error = chain(&error), "events cannot be read");
+        Problem::Unavailable
+    })?;
+    let events = page.events.iter().map(CloudEvent::from).collect();
+    let data = Events { events, next: page.next.to_string() };
+    enveloped(Success::Found, "Support ticket events", &data, edge.clock.now())
+}
+
+/// `after`, at most once: as an answer's `next`, or without it from the first event on.
+fn after(query: &str) -> Result<Cursor, Problem> {
+    let mut given = values(query, "after");
+    let after = match (given.next(), given.next()) {
+        (None, _) => Some(Cursor::START),
+        (Some(text), None) => text.parse().ok(),
+        _ => None,
+    };
+    after.ok_or(Problem::InvalidQuery("after must be one cursor, as next was in an answer."))
+}
+
+/// `limit`, at most once; other parameters are ignored.
+fn limit(query: &str) -> Result<u32, Problem> {
+    let mut given = values(query, "limit");
+    let limit = match (given.next(), given.next()) {
+        (None, _) => Some(LIMIT_DEFAULT),
+        (Some(text), None) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit))
+        }
+        _ => None,
+    };
+    limit.ok_or(Problem::InvalidQuery("limit must be one whole number from 1 to 1000."))
+}
+
+#[cfg(test)]
+mod tests {
+    use common::{
+        domain::{Email, Event, EventId, EventKind, Name, Priority, Status, Subject, SubmissionId},
+        trace::Trace,
+    };
+    use serde_json::{Value, json};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::doubles::{ADMIN_TOKEN, Heard, Mood, Stage};
+
+    fn event(number: u32) -> Event {
+        let ticket_id = SubmissionId::from(Uuid::from_u128(number.into()));
+        Event {
+            id: EventId::of(ticket_id, 1),
+            ticket_id,
+            number: format!("SUP-2026-{number:06}").parse().unwrap(),
+            version: 1,
+            kind: EventKind::TicketCreated,
+            name: Name::parse("Ada").unwrap(),
+            email: Email::parse("ada@example.org").unwrap(),
+            subject: Subject::Billing,
+            status: Status::Open,
+            priority: Priority::Medium,
+            at: "2026-11-22T10:30:00Z".parse().unwrap(),
+            submitted_at: "2026-11-22T10:30:00Z".parse().unwrap(),
+            trace: Trace { request_id: "r-1".to_owned(), traceparent: "00-1-2-01".to_owned() },
+        }
+    }
+
+    async fn ask(stage: &Stage, query: &str) -> Heard {
+        let bearer = format!("Bearer {ADMIN_TOKEN}");
+        let path = format!("/api/support/events{query}");
+        stage.ask("GET", &path, "", vec![("authorization", &bearer)]).await
+    }
+
+    fn subjects(page: &Value) -> Vec<&str> {
+        let events = page["data"]["events"].as_array().unwrap();
+        events.iter().map(|event| event["subject"].as_str().unwrap()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pages_follow_each_other_and_the_last_one_says_where_to_go_on() {
+        let stage = Stage::new();
+        stage.store.events.lock().unwrap().extend((1..=5).map(event));
+        let first = ask(&stage, "?limit=3").await;
+        assert_eq!(first.status, 200);
+        assert_eq!(first.json["success"], true);
+        assert_eq!(first.json["data"]["events"][0]["specversion"], "1.0");
+        assert_eq!(
+            subjects(&first.json),
+            ["SUP-2026-000001", "SUP-2026-000002", "SUP-2026-000003"]
+        );
+        let next = first.json["data"]["next"].as_str().unwrap();
+        let second = ask(&stage, &format!("?limit=3&after={next}")).await;
+        assert_eq!(subjects(&second.json), ["SUP-2026-000004", "SUP-2026-000005"]);
+        let next = second.json["data"]["next"].clone();
+        let third = ask(&stage, &format!("?after={}", next.as_str().unwrap())).await;
+        assert_eq!(third.json["data"], json!({"events": [], "next": next}));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_query_that_was_not_handed_out_is_refused() {
+        let stage = Stage::new();
+        let zero = Cursor::START.to_string();
+        for query in [
+            "after=".to_owned(),
+            "after=0".to_owned(),
+            "after=%27".to_owned(),
+            format!("after={}", "f".repeat(32)),
+            format!("after={zero}&after={zero}"),
+            "limit=0".to_owned(),
+            "limit=1001".to_owned(),
+            "limit=".to_owned(),
+            "limit=-1".to_owned(),
+            "limit=+1".to_owned(),
+            "limit=1&limit=1".to_owned(),
+        ] {
+            let heard = ask(&stage, &format!("?{query}")).await;
+            assert_eq!(heard.code(), (422, "invalid_query"), "{query}");
+        }
+        assert_eq!(ask(&stage, &format!("?after={zero}&limit=1000&x")).await.status, 200);
+        assert_eq!(stage.store.asked(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_the_token_nothing_is_told_and_without_the_store_it_is_unavailable() {
+        let stage = Stage::new();
+        assert_eq!(stage.get("/api/support/events").await.code(), (401, "unauthorized"));
+        assert_eq!(stage.get("/api/support/events?limit=0").await.code(), (401, "unauthorized"));
+        *stage.store.mood.lock().unwrap() = Mood::Failing;
+        assert_eq!(ask(&stage, "").await.code(), (503, "unavailable"));
+    }
+}
