@@ -7,6 +7,10 @@ CONNECTIONS ?= 256
 CORPUS_SUBMISSIONS ?= 20000
 # The size of `make progress`.
 SUBSCRIBERS ?= 2000
+# The size of `make events`.
+TICKETS ?= 10000
+KILLS ?= 20
+SEED ?= 7
 
 # The same packages everywhere, so that nothing is built twice with other features.
 UNIT = cargo test --workspace --lib --bins
@@ -15,7 +19,7 @@ INTEGRATION = cargo test --workspace --test it
 MEASURED = cargo test --release --workspace --test it --
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit integration deps load corpus progress bench-smoke deny doc clean
+.PHONY: help run test check unit integration deps load corpus progress events bench-smoke deny doc clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +55,9 @@ corpus: deps ## Real text, from Debian changelogs, through the whole system: COR
 
 progress: deps ## Many who follow a ticket, each told of a change within a second: SUBSCRIBERS=2000
 	SUBSCRIBERS=$(SUBSCRIBERS) $(MEASURED) flow::progress_crowd --nocapture --test-threads=1
+
+events: deps ## Events while their relay is killed again and again: TICKETS=10000 KILLS=20 SEED=7
+	TICKETS=$(TICKETS) KILLS=$(KILLS) SEED=$(SEED) $(MEASURED) flow::events::events_survive --nocapture
 
 bench-smoke: ## `make load`, small: does it still measure?
 	$(MAKE) --no-print-directory load SUBMISSIONS=2000 CONNECTIONS=32

@@ -27,13 +27,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 /// A relay that died is replaced after so long.
-const LEASE_TTL: Duration = Duration::from_secs(5);
+const LEASE_TTL: Duration = Duration::from_secs(3);
 
 /// A relay without work renews its lease after so long.
-const RENEWAL: Duration = Duration::from_secs(2);
+const RENEWAL: Duration = Duration::from_secs(1);
 
 /// How often a worker asks for the lease while another has it.
-const LEASE_POLL: Duration = Duration::from_secs(1);
+const LEASE_POLL: Duration = Duration::from_millis(500);
 
 /// How often the relay looks for what other workers have stored; its own worker wakes it.
 const OUTBOX_POLL: Duration = Duration::from_millis(200);
@@ -118,7 +118,7 @@ impl Relay {
     /// One term, if the lease is to be had.
     async fn serve(&self, stop: &CancellationToken) -> Result<(), RelayError> {
         let Some(mut term) = self.take().await? else { return Ok(()) };
-        info!("this worker relays events");
+        info!(holder = self.name, "this worker relays events");
         let ended = self.relay(&mut term, stop).await;
         if ended.is_err() {
             // Whatever is wrong may be wrong here alone. If this fails too, the lease runs out.

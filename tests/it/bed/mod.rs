@@ -14,6 +14,7 @@
 pub mod changes;
 pub mod client;
 pub mod event_stream;
+pub mod example;
 pub mod folder;
 pub mod form;
 pub mod instance;

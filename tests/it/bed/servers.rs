@@ -79,4 +79,13 @@ impl Backing {
     pub async fn queues(&self) -> Vec<(String, u64)> {
         self.control.queues(&self.vhost).await
     }
+
+    /// Whether the queue `queue` is bound to an exchange other than the default one.
+    pub async fn is_bound(&self, queue: &str) -> bool {
+        let list = ["list_bindings", "-p", &self.vhost, "source_name", "destination_name"];
+        let bindings = self.control.run(&list).await;
+        bindings.lines().any(|line| {
+            line.split_once('\t').is_some_and(|(source, to)| !source.is_empty() && to == queue)
+        })
+    }
 }

@@ -4,6 +4,7 @@ mod changelogs;
 mod crashers;
 mod crowd;
 mod crowd_tests;
+mod events;
 mod faults;
 mod numbers;
 mod poison;
