@@ -18,8 +18,8 @@ use crate::secrets;
 /// the server's processors from the workers.
 const EDGE_CONNECTIONS_MAX: u32 = 8;
 
-/// Connections to Postgres for a worker, beside one for each lane: for the statistics and for what is
-/// asked before the lanes run.
+/// Connections to Postgres for a worker, beside one for each lane: for the statistics and for the
+/// relay of events.
 const WORKER_SPARE_CONNECTIONS: usize = 2;
 
 /// The parts that every role is composed of.

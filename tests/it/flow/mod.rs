@@ -10,6 +10,7 @@ mod numbers;
 mod poison;
 mod progress;
 mod progress_crowd;
+mod relays;
 mod stored;
 
 /// A figure from the environment, for the long runs of the same tests: see the `Makefile`.

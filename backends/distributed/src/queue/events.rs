@@ -115,3 +115,81 @@ fn message(event: &Event) -> Message {
 fn text(value: &str) -> AMQPValue {
     AMQPValue::LongString(value.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use common::{
+        domain::{
+            Email, EventId, EventKind, Name, Priority, Status, Subject, SubmissionId, TicketNumber,
+        },
+        trace::Trace,
+    };
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn event(ticket: u128, version: u32) -> Event {
+        let ticket_id = SubmissionId::from(Uuid::from_u128(ticket));
+        let at = chrono::DateTime::UNIX_EPOCH;
+        Event {
+            id: EventId::of(ticket_id, version),
+            ticket_id,
+            number: "SUP-2026-483920".parse::<TicketNumber>().unwrap(),
+            version,
+            kind: EventKind::TicketCreated,
+            name: Name::parse("Ada").unwrap(),
+            email: Email::parse("ada@example.org").unwrap(),
+            subject: Subject::Technical,
+            status: Status::Open,
+            priority: Priority::High,
+            at,
+            submitted_at: at,
+            trace: Trace { request_id: "order-66".to_owned(), traceparent: "00-1-2-01".to_owned() },
+        }
+    }
+
+    #[test]
+    fn no_ticket_is_twice_in_a_run_and_no_event_is_left_out() {
+        let changes = [(1, 1), (2, 1), (1, 2), (3, 1), (2, 2), (2, 3), (1, 3), (4, 1)]
+            .map(|(t, v)| event(t, v));
+        let lengths: Vec<_> = runs(&changes).iter().map(|run| run.len()).collect();
+        assert_eq!(lengths, [2, 3, 3]);
+        assert_eq!(runs(&changes).concat(), changes);
+        assert_eq!(runs(&changes[..1]), [&changes[..1]]);
+    }
+
+    #[test]
+    fn a_message_is_a_cloud_event_in_binary_mode() {
+        let event = event(7, 1);
+        let message = message(&event);
+        assert_eq!(message.routing_key, "ticket.created.high");
+        assert_eq!((message.exchange, message.mandatory), ("support.events", false));
+        let properties = &message.properties;
+        let id = event.id.to_string();
+        assert_eq!(properties.message_id().as_ref().unwrap().as_str(), id);
+        assert_eq!(properties.correlation_id().as_ref().unwrap().as_str(), "order-66");
+        assert_eq!(properties.content_type().as_ref().unwrap().as_str(), "application/json");
+        assert_eq!(*properties.delivery_mode(), Some(2));
+        let headers = properties.headers().as_ref().unwrap().inner();
+        let names: Vec<_> = headers.keys().map(ToString::to_string).collect();
+        let expected = [
+            "cloudEvents_dataschema",
+            "cloudEvents_id",
+            "cloudEvents_requestid",
+            "cloudEvents_source",
+            "cloudEvents_specversion",
+            "cloudEvents_subject",
+            "cloudEvents_time",
+            "cloudEvents_traceparent",
+            "cloudEvents_type",
+            "traceparent",
+        ];
+        assert_eq!(names, expected);
+        assert_eq!(headers["cloudEvents_id"], text(&id));
+        assert_eq!(headers["traceparent"], text("00-1-2-01"));
+        let body: serde_json::Value = serde_json::from_slice(&message.body).unwrap();
+        assert_eq!(body["ticketNumber"], "SUP-2026-483920");
+        assert_eq!(body["recipientVerified"], false);
+        assert!(body.get("message").is_none());
+    }
+}

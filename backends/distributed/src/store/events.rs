@@ -17,6 +17,11 @@ use uuid::Uuid;
 
 use super::{Store, bounded};
 
+/// A dump was restored into another server, whose transactions have numbers of their own. Going on,
+/// what is written now would be taken for published.
+const FOREIGN: &str =
+    "relay, of another server: see \"After restoring a dump\" in the operators' document";
+
 #[async_trait]
 impl EventLog for Store {
     async fn after(&self, cursor: Cursor, limit: u32) -> Result<Page, StoreError> {
@@ -67,12 +72,16 @@ impl Outbox for Store {
 pub(super) struct PlaceRow {
     transaction_id: i64,
     position: i64,
+    is_foreign: bool,
 }
 
 impl TryFrom<PlaceRow> for Cursor {
     type Error = StoreError;
 
     fn try_from(row: PlaceRow) -> Result<Self, StoreError> {
+        if row.is_foreign {
+            return Err(StoreError::Corrupt(FOREIGN.to_owned()));
+        }
         place(row.transaction_id, row.position)
     }
 }

@@ -1,0 +1,188 @@
+//! Relays that meet trouble, on both backends.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use common::clock::{SystemClock, SystemEntropy};
+use common::domain::{Event, EventId};
+use common::ports::backend::WorkerPorts;
+use common::ports::events::{EventPublishError, EventPublisher};
+use common::ports::store::StoreError;
+use sqlx::{Connection, Executor, PgConnection};
+use tokio_util::sync::CancellationToken;
+
+use crate::bed::servers::Servers;
+use crate::bed::wait::until;
+use crate::conformance::installation::{Installation, number_key, tickets};
+use crate::conformance::on_both_backends;
+
+on_both_backends! {
+    what_could_not_be_published_is_published_later,
+    a_relay_that_died_is_replaced_in_its_worker,
+    a_worker_that_stops_leaves_no_event_behind,
+    two_workers_publish_as_one,
+}
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// What a publisher does with the events it is given.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mood {
+    Willing,
+    Failing,
+    Panicking,
+}
+
+/// Remembers what it published, which for each event is once more or nothing.
+struct Scripted {
+    moods: Mutex<Vec<Mood>>,
+    published: Mutex<Vec<EventId>>,
+}
+
+impl Scripted {
+    /// The moods of the first calls, the last one first; after them it is willing.
+    fn new(moods: &[Mood]) -> Arc<Self> {
+        Arc::new(Self { moods: Mutex::new(moods.to_vec()), published: Mutex::default() })
+    }
+
+    fn published(&self) -> Vec<EventId> {
+        self.published.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl EventPublisher for Scripted {
+    async fn publish(&self, events: &[Event]) -> Result<(), EventPublishError> {
+        let mood = self.moods.lock().unwrap().pop().unwrap_or(Mood::Willing);
+        assert!(mood != Mood::Panicking, "a defect, met on purpose");
+        if mood == Mood::Failing {
+            return Err(EventPublishError("the broker is away".into()));
+        }
+        self.published.lock().unwrap().extend(events.iter().map(|event| event.id));
+        Ok(())
+    }
+}
+
+/// A worker of the installation that publishes where the test looks.
+async fn ports(it: &Installation, publisher: &Arc<Scripted>) -> WorkerPorts {
+    WorkerPorts { events: publisher.clone(), ..it.backend.worker().await }
+}
+
+/// Stores so many tickets, and gives back the ids of their events.
+async fn store(it: &Installation, numbers: std::ops::Range<u32>) -> HashSet<EventId> {
+    let tickets = tickets(numbers);
+    it.backend.worker().await.tickets.insert(&tickets).await.unwrap();
+    tickets.iter().map(|ticket| EventId::of(ticket.submission.id, 1)).collect()
+}
+
+async fn until_published(publisher: &Scripted, expected: &HashSet<EventId>) {
+    until(DEADLINE, "every event is published", async || {
+        publisher.published().into_iter().collect::<HashSet<_>>() == *expected
+    })
+    .await;
+}
+
+async fn what_could_not_be_published_is_published_later(it: Installation) {
+    let publisher = Scripted::new(&[Mood::Failing, Mood::Failing, Mood::Willing, Mood::Failing]);
+    let stored = store(&it, 0..700).await;
+    let _worker = Installation::run_worker_on(ports(&it, &publisher).await, Arc::new(SystemClock));
+    until_published(&publisher, &stored).await;
+}
+
+async fn a_relay_that_died_is_replaced_in_its_worker(it: Installation) {
+    let publisher = Scripted::new(&[Mood::Panicking, Mood::Willing, Mood::Panicking]);
+    let stored = store(&it, 0..700).await;
+    let _worker = Installation::run_worker_on(ports(&it, &publisher).await, Arc::new(SystemClock));
+    until_published(&publisher, &stored).await;
+}
+
+async fn a_worker_that_stops_leaves_no_event_behind(it: Installation) {
+    let publisher = Scripted::new(&[]);
+    let stop = CancellationToken::new();
+    let settings =
+        worker::Settings { lanes: 1, batch_submissions_max: 500, number_key: number_key() };
+    let running = worker::run(
+        ports(&it, &publisher).await,
+        Arc::new(SystemClock),
+        Arc::new(SystemEntropy),
+        settings,
+        worker::State::new(),
+        stop.clone(),
+    );
+    let stored = store(&it, 0..1_000).await;
+    // Stopped before it has begun, so that all there is to publish is left for its end.
+    stop.cancel();
+    tokio::time::timeout(DEADLINE, running).await.expect("the worker ends");
+    assert_eq!(publisher.published().into_iter().collect::<HashSet<_>>(), stored);
+    let outbox = it.backend.audit().await.outbox;
+    assert_eq!(outbox.unpublished(outbox.head().await.unwrap()).await.unwrap(), 0);
+    let next = it.backend.worker().await.outbox.lease("next", DEADLINE).await.unwrap();
+    assert_eq!(next, Some(outbox.head().await.unwrap()), "the lease is free at once");
+}
+
+async fn two_workers_publish_as_one(it: Installation) {
+    let publisher = Scripted::new(&[]);
+    let clock = Arc::new(SystemClock);
+    let first = Installation::run_worker_on(ports(&it, &publisher).await, clock.clone());
+    let _second = Installation::run_worker_on(ports(&it, &publisher).await, clock);
+    let mut stored = HashSet::new();
+    for number in 0..20 {
+        stored.extend(store(&it, number * 10..number * 10 + 10).await);
+    }
+    until_published(&publisher, &stored).await;
+    assert_eq!(publisher.published().len(), 200, "none of them twice while nothing goes wrong");
+    drop(first);
+    stored.extend(store(&it, 200..210).await);
+    until_published(&publisher, &stored).await;
+}
+
+/// What an operator is told to do; the test does it to the letter.
+fn translation() -> &'static str {
+    let document = include_str!("../../../docs/operations.md");
+    let (_, rest) =
+        document.split_once("### After restoring a dump").expect("the section is there");
+    let (_, rest) = rest.split_once("```sql\n").expect("with its statements");
+    rest.split_once("```").expect("which end").0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dump_in_another_server_is_noticed_and_can_be_translated() {
+    let backing = Servers::shared().await.backing().await;
+    let it = Installation::on(backing.clone());
+    it.backend.migrate().await.unwrap();
+    store(&it, 0..5).await;
+    let audit = it.backend.audit().await.outbox;
+    let worker = it.backend.worker().await;
+    let published = audit.head().await.unwrap();
+    worker.outbox.lease("a", DEADLINE).await.unwrap().unwrap();
+    assert!(worker.outbox.advance("a", published, DEADLINE).await.unwrap());
+    worker.outbox.release("a").await.unwrap();
+    let waiting = store(&it, 5..8).await;
+
+    // The other server had come much further.
+    it.tamper(
+        "UPDATE audit_entries \
+         SET transaction_id = (transaction_id::text::bigint + 4000000000)::text::xid8",
+    )
+    .await;
+    it.tamper(
+        "UPDATE relay SET transaction_id = (transaction_id::text::bigint + 4000000000)::text::xid8",
+    )
+    .await;
+    let told = worker.outbox.lease("b", Duration::ZERO).await.unwrap_err();
+    assert!(matches!(told, StoreError::Corrupt(_)), "{told}");
+    assert!(matches!(audit.head().await, Err(StoreError::Corrupt(_))));
+
+    let mut connection = PgConnection::connect(&backing.database_url).await.unwrap();
+    connection.execute(translation()).await.unwrap();
+    let place = worker.outbox.lease("b", DEADLINE).await.unwrap().unwrap();
+    let mut left = HashSet::new();
+    until(DEADLINE, "what was not published is still to be", async || {
+        let page = worker.outbox.after(place, 10).await.unwrap();
+        left = page.events.iter().map(|event| event.id).collect();
+        left == waiting
+    })
+    .await;
+}
