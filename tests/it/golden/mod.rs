@@ -3,6 +3,8 @@
 //!
 //! A new shape of the current version, such as a new optional field, gets a file of its own.
 
+mod schemas;
+
 use bytes::Bytes;
 use common::domain::{
     ClientTimestamp, Email, Form, KeyHash, Message, Name, PageUrl, Subject, Submission, UserAgent,
