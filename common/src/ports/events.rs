@@ -121,8 +121,9 @@ pub struct EventPublishError(#[source] pub Cause);
 /// Tells the world. The relay's.
 #[async_trait]
 pub trait EventPublisher: Send + Sync {
-    /// Publishes events. `Ok` says that each is with everybody who has asked to be told; nobody is
-    /// fine. Of two events of one ticket the second is published only once the first is.
+    /// Publishes events in their order. `Ok` says that each is with everybody who has asked to be
+    /// told; nobody is fine. Of two events of one ticket the second leaves only once the first has
+    /// arrived.
     async fn publish(&self, events: &[Event]) -> Result<(), EventPublishError>;
 }
 

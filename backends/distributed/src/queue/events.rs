@@ -13,7 +13,6 @@ use common::{
         queue::PublishError,
     },
 };
-use futures_util::future::join_all;
 use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable},
@@ -53,11 +52,23 @@ impl EventPublisher for EventsPublisher {
             .map_err(|elapsed| EventPublishError(elapsed.into()))?
             .map_err(failed)?;
         for run in runs(events) {
-            let confirms = run.iter().map(|event| publisher.publish(message(event)));
-            join_all(confirms).await.into_iter().collect::<Result<(), _>>().map_err(failed)?;
+            publish_run(publisher, run).await.map_err(failed)?;
         }
         Ok(())
     }
+}
+
+/// Hands over the whole run in its order, then hears of each; of none is it unknown afterwards.
+async fn publish_run(publisher: &ConfirmingPublisher, run: &[Event]) -> Result<(), PublishError> {
+    let mut sent = Vec::with_capacity(run.len());
+    for event in run {
+        sent.push(publisher.send(message(event)).await?);
+    }
+    let mut words = Vec::with_capacity(sent.len());
+    for message in sent {
+        words.push(message.word().await);
+    }
+    words.into_iter().collect()
 }
 
 fn failed(error: PublishError) -> EventPublishError {

@@ -92,10 +92,15 @@ impl ConfirmingPublisher {
 
     /// Publishes, and waits for the broker's word.
     pub(super) async fn publish(&self, message: Message) -> Result<(), PublishError> {
+        self.send(message).await?.word().await
+    }
+
+    /// Hands a message to the task, which publishes in the order of these calls.
+    pub(super) async fn send(&self, message: Message) -> Result<Sent, PublishError> {
         let (confirmed, confirmation) = oneshot::channel();
         let request = Request { message, confirmed };
         self.requests.send(request).await.map_err(|_| gone())?;
-        confirmation.await.unwrap_or(Err(PublishError::Unconfirmed))
+        Ok(Sent(confirmation))
     }
 
     /// Publishes if there is room at once, and does not wait.
@@ -115,6 +120,16 @@ impl ConfirmingPublisher {
         let mut is_ready = self.is_ready.clone();
         is_ready.wait_for(|is_ready| *is_ready).await.map_err(|_| gone())?;
         Ok(())
+    }
+}
+
+/// A message that the task has.
+pub(super) struct Sent(oneshot::Receiver<Result<(), PublishError>>);
+
+impl Sent {
+    /// The broker's word on it.
+    pub(super) async fn word(self) -> Result<(), PublishError> {
+        self.0.await.unwrap_or(Err(PublishError::Unconfirmed))
     }
 }
 
