@@ -14,6 +14,7 @@ mod look_ups;
 mod paths;
 mod prefer;
 mod problems;
+mod progress;
 mod repeats;
 mod shown;
 mod sockets;

@@ -137,7 +137,7 @@ async fn a_ticket_is_followed_distributed() {
     let system = TestSystem::distributed(Servers::shared().await.backing().await).await;
     a_ticket_is_followed_from_its_beginning_and_resumed(&system).await;
     streams_end_when_their_instance_stops(&system).await;
-    eventually(SOON, "no queue is left of those who listened", async || {
+    eventually(LATE, "no queue is left of those who listened", async || {
         let mut queues = system.backing().queues().await;
         queues.retain(|(name, _)| !name.starts_with("support."));
         if queues.is_empty() { Ok(()) } else { Err(queues) }
