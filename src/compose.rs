@@ -7,6 +7,7 @@ use common::{
     clock::{Clock, Entropy, SystemClock, SystemEntropy},
     config::{Backends, Config, ConfigError, Distributed, Embedded, Setting},
     keys::NumberKey,
+    metrics::Exposition,
     ports::backend::Backend,
 };
 use secrecy::SecretString;
@@ -108,12 +109,14 @@ impl Installation {
     }
 
     /// What an edge is told.
-    pub fn ingest_settings(&self, config: &Config) -> ingest::Settings {
+    pub fn ingest_settings(&self, config: &Config, exposition: Exposition) -> ingest::Settings {
         ingest::Settings {
             reply_wait: config.edge.reply_wait,
             admin_token: self.admin_token.clone(),
             number_key: Arc::clone(&self.number_key),
             version: env!("CARGO_PKG_VERSION"),
+            cors_origins: config.edge.cors_origins.clone(),
+            exposition,
         }
     }
 

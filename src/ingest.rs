@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use common::config::Config;
 
 use crate::{
-    compose::Installation, lifecycle::Lifecycle, listener, prepare::Preparation,
+    compose::Installation, lifecycle::Lifecycle, listener, metrics::Recorder, prepare::Preparation,
     roles::start_ingest,
 };
 
@@ -24,6 +24,7 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         Ok(())
     });
 
-    start_ingest(&mut lifecycle, &installation, &config, listener).await;
+    let exposition = Recorder::install("ingest")?.exposition();
+    start_ingest(&mut lifecycle, &installation, &config, listener, exposition).await;
     Ok(lifecycle.run(installation.backend.close()).await)
 }

@@ -5,6 +5,7 @@ mod compose;
 mod ingest;
 mod lifecycle;
 mod listener;
+mod metrics;
 mod migrate;
 mod pages;
 mod prepare;

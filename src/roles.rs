@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use common::config::Config;
+use common::{config::Config, metrics::Exposition};
 use tokio::net::TcpListener;
 
 use crate::{compose::Installation, lifecycle::Lifecycle, prepare::Preparation};
@@ -31,6 +31,7 @@ pub async fn start_ingest(
     installation: &Installation,
     config: &Config,
     listener: TcpListener,
+    exposition: Exposition,
 ) {
     if installation.admin_token.is_none() {
         tracing::warn!(
@@ -39,7 +40,7 @@ pub async fn start_ingest(
     }
     let ports = installation.backend.edge().await;
     let (clock, entropy) = (Arc::clone(&installation.clock), Arc::clone(&installation.entropy));
-    let settings = installation.ingest_settings(config);
+    let settings = installation.ingest_settings(config, exposition);
     lifecycle.start("ingest", |stop| async move {
         Ok(ingest::run(listener, ports, clock, entropy, settings, stop).await?)
     });

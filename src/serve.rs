@@ -8,6 +8,7 @@ use crate::{
     compose::Installation,
     lifecycle::Lifecycle,
     listener,
+    metrics::Recorder,
     prepare::Preparation,
     roles::{start_ingest, start_worker},
     terminal,
@@ -25,9 +26,12 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         Backends::Distributed(_) => Installation::open(&config).await?,
     };
 
-    start_worker(&mut lifecycle, &installation, &config, worker::State::new()).await;
+    let state = worker::State::new();
+    let exposition =
+        Recorder::install("serve")?.exposition_with(state.clone(), installation.clock.clone());
+    start_worker(&mut lifecycle, &installation, &config, state).await;
     // Started after the worker and so stopped before it, which settles what the edge has offered.
-    start_ingest(&mut lifecycle, &installation, &config, listener).await;
+    start_ingest(&mut lifecycle, &installation, &config, listener, exposition).await;
     Ok(lifecycle.run(installation.backend.close()).await)
 }
 

@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use common::config::Config;
 
-use crate::{compose::Installation, lifecycle::Lifecycle, listener, probes, roles::start_worker};
+use crate::{
+    compose::Installation, lifecycle::Lifecycle, listener, metrics::Recorder, probes,
+    roles::start_worker,
+};
 
 /// Runs until it is told to stop.
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
@@ -17,7 +20,10 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     // Answers from the first moment to the last.
     let (state, stopping) = (worker::State::new(), lifecycle.stopping());
     let seen = state.clone();
-    let probes = probes::router(move || seen.is_ready() && !stopping.is_cancelled());
+    let exposition =
+        Recorder::install("worker")?.exposition_with(state.clone(), installation.clock.clone());
+    let is_ready = move || seen.is_ready() && !stopping.is_cancelled();
+    let probes = probes::router(is_ready, exposition);
     lifecycle.start("probes", |stop| async move {
         ingest::server::serve(listener, probes, stop).await;
         Ok(())

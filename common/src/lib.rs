@@ -12,6 +12,7 @@ pub mod config;
 pub mod domain;
 pub mod envelope;
 pub mod keys;
+pub mod metrics;
 pub mod ports;
 pub mod retry;
 pub mod telemetry;

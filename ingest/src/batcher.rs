@@ -2,17 +2,24 @@
 //! at once; while [`WINDOW`] envelopes are unconfirmed the next ones gather, so envelopes grow with
 //! the load by themselves.
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use common::{
     domain::Submission,
+    metrics::{ENVELOPE_SUBMISSIONS, PUBLISH_DURATION},
     ports::queue::{PublishError, Publisher},
 };
 use thiserror::Error;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +41,10 @@ const SUBMISSIONS_MAX: usize = 200;
 /// exceed it by 52 KiB and escaping can double it all: that is still well below the
 /// [`common::envelope::BODY_BYTES_MAX`] that a worker reads.
 const TEXT_BYTES_FULL: usize = 256 * 1024;
+
+/// How long a submission may wait for its envelope. When one has, and more than one envelope's worth
+/// waits behind it, the next would have its confirm too late: it is better told so at once.
+const PACKING_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// The submission is not on its way and never will be.
 #[derive(Debug, Error)]
@@ -63,6 +74,7 @@ impl From<&Result<(), PublishError>> for Durability {
 
 struct Offer {
     submission: Submission,
+    offered_at: Instant,
     confirm: oneshot::Sender<Durability>,
 }
 
@@ -70,16 +82,30 @@ struct Offer {
 pub struct Intake {
     offers: mpsc::Sender<Offer>,
     publisher: Arc<dyn Publisher>,
+    packing_wait_ms: Arc<AtomicU64>,
 }
 
 impl Intake {
+    /// Submissions that wait for an envelope.
+    pub fn waiting(&self) -> usize {
+        self.offers.max_capacity() - self.offers.capacity()
+    }
+
+    /// Whether a submission that is not even read yet would probably wait in vain.
+    pub fn is_saturated(&self) -> bool {
+        let packing_wait = Duration::from_millis(self.packing_wait_ms.load(Ordering::Relaxed));
+        let waiting = self.waiting();
+        waiting >= OFFERS_MAX || (waiting > SUBMISSIONS_MAX && packing_wait > PACKING_WAIT_MAX)
+    }
+
     /// Hands in a submission, unless the queue is known to be away or too many wait already.
     pub fn offer(&self, submission: Submission) -> Result<Confirmation, NotTaken> {
         if !self.publisher.is_ready() {
             return Err(NotTaken);
         }
         let (confirm, confirmation) = oneshot::channel();
-        self.offers.try_send(Offer { submission, confirm }).map_err(|_| NotTaken)?;
+        let offer = Offer { submission, offered_at: Instant::now(), confirm };
+        self.offers.try_send(offer).map_err(|_| NotTaken)?;
         Ok(Confirmation(confirmation))
     }
 }
@@ -98,9 +124,14 @@ impl Confirmation {
 /// Makes both ends.
 pub fn intake(publisher: Arc<dyn Publisher>) -> (Intake, Batcher) {
     let (sender, offers) = mpsc::channel(OFFERS_MAX);
-    let intake = Intake { offers: sender, publisher: Arc::clone(&publisher) };
+    let packing_wait_ms = Arc::<AtomicU64>::default();
+    let intake = Intake {
+        offers: sender,
+        publisher: Arc::clone(&publisher),
+        packing_wait_ms: Arc::clone(&packing_wait_ms),
+    };
     let condition = Arc::new(Condition::new("publishing"));
-    (intake, Batcher { offers, publisher, condition })
+    (intake, Batcher { offers, publisher, condition, packing_wait_ms })
 }
 
 /// Takes what is handed in to the queue.
@@ -108,6 +139,7 @@ pub struct Batcher {
     offers: mpsc::Receiver<Offer>,
     publisher: Arc<dyn Publisher>,
     condition: Arc<Condition>,
+    packing_wait_ms: Arc<AtomicU64>,
 }
 
 impl Batcher {
@@ -133,6 +165,8 @@ impl Batcher {
 
     /// Takes along whatever else waits.
     fn pack(&mut self, first: Offer) -> Envelope {
+        let waited_ms = u64::try_from(first.offered_at.elapsed().as_millis());
+        self.packing_wait_ms.store(waited_ms.unwrap_or(u64::MAX), Ordering::Relaxed);
         let mut envelope = Envelope::default();
         envelope.add(first);
         while !envelope.is_full() {
@@ -168,9 +202,12 @@ impl Envelope {
         if self.submissions.is_empty() {
             return;
         }
+        ENVELOPE_SUBMISSIONS.record_count(self.submissions.len(), &[]);
+        let offered_at = Instant::now();
         // By then everybody who waited has been answered; the place in the window is worth more.
         let outcome = timeout(DURABLE_WAIT, publisher.publish(self.submissions)).await;
         let outcome = condition.note(outcome.unwrap_or(Err(PublishError::Unconfirmed)));
+        PUBLISH_DURATION.record(offered_at.elapsed(), &[("outcome", word(&outcome))]);
         for confirm in self.confirms {
             // Those who hung up need no word.
             let _ = confirm.send(Durability::from(&outcome));
@@ -178,170 +215,14 @@ impl Envelope {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use common::{clock::SystemEntropy, envelope, trace::Trace};
-    use tokio::{task::JoinHandle, time::sleep};
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::{
-        doubles::{FORM, Mood, ScriptedPublisher},
-        payload,
-    };
-
-    struct Bed {
-        intake: Intake,
-        publisher: Arc<ScriptedPublisher>,
-        drained: CancellationToken,
-        batcher: JoinHandle<()>,
-    }
-
-    fn bed(mood: Mood) -> Bed {
-        let (publisher, _) = ScriptedPublisher::new();
-        *publisher.mood.lock().unwrap() = mood;
-        let (intake, batcher) = intake(publisher.clone());
-        let drained = CancellationToken::new();
-        let batcher = tokio::spawn(batcher.run(drained.clone()));
-        Bed { intake, publisher, drained, batcher }
-    }
-
-    impl Bed {
-        fn offer(&self, message: &str) -> Confirmation {
-            self.intake.offer(submission(message)).unwrap()
-        }
-
-        /// Offers so many and lets the batcher see them.
-        async fn offer_many(&self, count: usize, message: &str) -> Vec<Confirmation> {
-            let confirmations = (0..count).map(|_| self.offer(message)).collect();
-            settle().await;
-            confirmations
-        }
-
-        /// Fills the window, one envelope after the other.
-        async fn fill_window(&self) -> Vec<Confirmation> {
-            let mut confirmations = Vec::new();
-            for _ in 0..WINDOW {
-                confirmations.extend(self.offer_many(1, "x").await);
-            }
-            assert_eq!(self.publisher.sizes(), [1; WINDOW]);
-            confirmations
-        }
-    }
-
-    fn submission(message: &str) -> Submission {
-        let body = FORM.replace("It is stuck", &message.replace('"', "\\\""));
-        Submission {
-            id: Uuid::from_u128(1).into(),
-            key: None,
-            submitted_at: "2026-11-22T10:30:00Z".parse().unwrap(),
-            form: payload::parse(body.as_bytes()).unwrap(),
-            trace: Trace::of_request(Some(&"r".repeat(64)), None, &SystemEntropy),
-        }
-    }
-
-    /// Paused time moves on only when every task waits.
-    async fn settle() {
-        sleep(Duration::from_millis(1)).await;
-    }
-
-    const SLOW: Mood = Mood::Slow(Duration::from_secs(1));
-
-    #[tokio::test(start_paused = true)]
-    async fn a_submission_that_comes_alone_leaves_alone_and_at_once() {
-        let bed = bed(Mood::Willing);
-        assert_eq!(bed.offer("x").durability().await, Durability::Durable);
-        assert_eq!(bed.offer("x").durability().await, Durability::Durable);
-        assert_eq!(bed.publisher.sizes(), [1, 1]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn submissions_gather_while_the_window_is_full() {
-        let bed = bed(SLOW);
-        let first = bed.fill_window().await;
-        let gathered = bed.offer_many(450, "x").await;
-        assert_eq!(bed.publisher.sizes().len(), WINDOW);
-        for mut confirmation in first.into_iter().chain(gathered) {
-            assert_eq!(confirmation.durability().await, Durability::Durable);
-        }
-        assert_eq!(bed.publisher.sizes()[WINDOW..], [200, 200, 50]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_envelope_always_fits_what_a_worker_reads() {
-        let bed = bed(SLOW);
-        let first = bed.fill_window().await;
-        // Quotes double when they are escaped; characters of four bytes are the most text.
-        let quotes = bed.offer_many(60, &"\"".repeat(10_000)).await;
-        let emoji = bed.offer_many(60, &"👩".repeat(10_000)).await;
-        for mut confirmation in first.into_iter().chain(quotes).chain(emoji) {
-            assert_eq!(confirmation.durability().await, Durability::Durable);
-        }
-        let envelopes = bed.publisher.envelopes.lock().unwrap();
-        assert!(envelopes.len() > WINDOW + 4, "{}", envelopes.len());
-        for envelope in envelopes.iter() {
-            assert!(envelope::encode(envelope).len() < envelope::BODY_BYTES_MAX);
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_failure_reaches_everybody_in_the_envelope() {
-        let bed = bed(SLOW);
-        let first = bed.fill_window().await;
-        let doomed = bed.offer_many(30, "x").await;
-        *bed.publisher.mood.lock().unwrap() = Mood::Failing;
-        for mut confirmation in first {
-            assert_eq!(confirmation.durability().await, Durability::Durable);
-        }
-        for mut confirmation in doomed {
-            assert!(confirmation.durability().await != Durability::Durable);
-        }
-        assert_eq!(bed.publisher.sizes()[WINDOW..], [30]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_publish_that_hangs_gives_its_place_back() {
-        let bed = bed(Mood::Silent);
-        let hung = bed.fill_window().await;
-        *bed.publisher.mood.lock().unwrap() = Mood::Willing;
-        let mut next = bed.offer("x");
-        assert_eq!(next.durability().await, Durability::Durable);
-        for mut confirmation in hung {
-            assert!(confirmation.durability().await != Durability::Durable);
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_hung_up_before_the_packing_is_not_published() {
-        let bed = bed(SLOW);
-        let first = bed.fill_window().await;
-        drop(bed.offer_many(5, "x").await);
-        let mut last = bed.offer("x");
-        assert_eq!(last.durability().await, Durability::Durable);
-        assert_eq!(bed.publisher.sizes()[WINDOW..], [1]);
-        drop(first);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_more_than_may_wait_is_refused_at_once() {
-        let bed = bed(Mood::Silent);
-        let _hung = bed.fill_window().await;
-        let _waiting: Vec<_> = (0..OFFERS_MAX).map(|_| bed.offer("x")).collect();
-        assert!(bed.intake.offer(submission("x")).is_err());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_end_comes_when_everything_offered_is_settled() {
-        let bed = bed(SLOW);
-        let mut confirmations = bed.fill_window().await;
-        confirmations.extend(bed.offer_many(300, "x").await);
-        bed.drained.cancel();
-        bed.batcher.await.unwrap();
-        assert!(bed.intake.offer(submission("x")).is_err());
-        for mut confirmation in confirmations {
-            assert_eq!(confirmation.durability().await, Durability::Durable);
-        }
+const fn word(outcome: &Result<(), PublishError>) -> &'static str {
+    match outcome {
+        Ok(()) => "confirmed",
+        Err(PublishError::Unavailable(_)) => "unavailable",
+        Err(PublishError::Rejected) => "rejected",
+        Err(PublishError::Unconfirmed) => "unconfirmed",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,6 +100,18 @@ async fn next_piece(body: &mut Body, bytes_before: usize) -> Result<Option<Bytes
     Ok(None)
 }
 
+/// How long whoever is refused before their body was read may take to send the rest of it. What
+/// was sent together with the head is there by then.
+const REST_WAIT: Duration = Duration::from_millis(20);
+
+/// Throws away what is already there of the body of a request that is refused unread: closed on
+/// what was not read, a connection is reset, and its answer with it.
+pub async fn decline(headers: &HeaderMap, mut body: Body) {
+    if !headers.contains_key(header::EXPECT) {
+        let _ = timeout(REST_WAIT, discard(&mut body)).await;
+    }
+}
+
 async fn discard(body: &mut Body) {
     let discarding = async {
         let mut bytes = 0;

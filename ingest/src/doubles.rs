@@ -26,6 +26,7 @@ use axum::{
 use chrono::{DateTime, Utc};
 use common::{
     clock::{Clock, SystemEntropy},
+    config::CorsOrigins,
     domain::{Event, KeyHash, Statistics, SubmissionId, Ticket, TicketNumber, Token, TokenId},
     keys::NumberKey,
     ports::{
@@ -257,6 +258,8 @@ pub fn settings(reply_wait: Duration) -> Settings {
         admin_token: Some(ADMIN_TOKEN.into()),
         number_key: Arc::new(number_key()),
         version: "0.0.0-test",
+        cors_origins: CorsOrigins::None,
+        exposition: Arc::new(|| "exposed 1\n".to_owned()),
     }
 }
 
@@ -283,11 +286,14 @@ impl Stage {
     }
 
     pub fn with_reply_wait(reply_wait: Duration) -> Self {
+        Self::with(&settings(reply_wait))
+    }
+
+    pub fn with(settings: &Settings) -> Self {
         let (cast, ports) = Cast::new();
         let (stop, clock) = (CancellationToken::new(), Arc::new(TestClock(Instant::now())));
         let entropy = Arc::new(SystemEntropy);
-        let (edge, background) =
-            edge::start(ports, clock, entropy, &settings(reply_wait), stop.clone());
+        let (edge, background) = edge::start(ports, clock, entropy, settings, stop.clone());
         let router = routes::router(edge.clone());
         Self { edge, router, cast, stop, background }
     }

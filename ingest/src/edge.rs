@@ -4,7 +4,9 @@ use std::{io, sync::Arc, time::Duration};
 
 use common::{
     clock::{Clock, Entropy},
+    config::CorsOrigins,
     domain::SubmissionIds,
+    metrics::Exposition,
     ports::{backend::EdgePorts, claims::Claims, events::EventLog, store::TicketReader},
 };
 use tokio::sync::Semaphore;
@@ -17,11 +19,17 @@ use crate::{
     condition::Condition,
     health::Health,
     hub::{Bounds, Hub},
+    measure,
     naming::NamingKeys,
     progress::CATCH_UPS_MAX,
     snapshot::Snapshots,
+    unaccounted::Unaccounted,
     waiting::{self, Waiting},
 };
+
+/// What a request may take beside its wait for a number. All other waits together, ten seconds for
+/// a body among them, are shorter; what takes longer will not end.
+pub const REQUEST_SPARE: Duration = Duration::from_secs(30);
 
 /// The state of the role, shared by all requests.
 pub struct Edge {
@@ -44,6 +52,10 @@ pub struct Edge {
     pub catch_ups: Semaphore,
     /// Cancelled when the role should end, and with it every answer that has no end of its own.
     pub stop: CancellationToken,
+    pub unaccounted: Arc<Unaccounted>,
+    pub cors_origins: CorsOrigins,
+    pub request_wait: Duration,
+    pub exposition: Exposition,
 }
 
 /// The tasks behind the handlers. Dropping them ends them.
@@ -84,14 +96,20 @@ pub fn start(
     stop: CancellationToken,
 ) -> (Arc<Edge>, Background) {
     let (intake, batcher) = batcher::intake(Arc::clone(&ports.publisher));
+    measure::begin();
     let waiting = Arc::new(Waiting::default());
     let health = Arc::new(Health::new(settings.version, ports.publisher, stop.clone()));
     let hub = Arc::new(Hub::new(Bounds::public()));
+    let unaccounted = Arc::<Unaccounted>::default();
     let drained = CancellationToken::new();
     let background = Background {
         batcher: spawn(batcher.run(drained.clone())),
         drained,
-        receipts: spawn(waiting::hand_out(ports.receipts, Arc::clone(&waiting))),
+        receipts: spawn(waiting::hand_out(
+            ports.receipts,
+            Arc::clone(&waiting),
+            Arc::clone(&unaccounted),
+        )),
         _monitor: spawn(Arc::clone(&health).monitor(ports.health)),
         _hub: spawn(Arc::clone(&hub).run(ports.feed)),
     };
@@ -114,6 +132,10 @@ pub fn start(
         hub,
         catch_ups: Semaphore::new(CATCH_UPS_MAX),
         stop,
+        unaccounted,
+        cors_origins: settings.cors_origins.clone(),
+        request_wait: settings.reply_wait + REQUEST_SPARE,
+        exposition: Arc::clone(&settings.exposition),
     };
     (Arc::new(edge), background)
 }

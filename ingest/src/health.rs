@@ -21,6 +21,7 @@ use crate::{
     answer::plain,
     condition::{Condition, NoAnswer},
     edge::Edge,
+    measure,
     problem::{Problem, Success},
 };
 
@@ -51,6 +52,10 @@ struct Report {
 }
 
 impl Report {
+    fn measure(&self, component: Component) {
+        measure::component(component, self.latency, self.is_up().then_some(&self.figures));
+    }
+
     fn is_up(&self) -> bool {
         self.up_until.is_some_and(|until| Instant::now() < until)
     }
@@ -97,6 +102,7 @@ impl Health {
                     // On a copy: what is logged must not be waited for under the lock.
                     let mut report = self.reports()[index].clone();
                     report.add(probed, asked_at.elapsed(), condition);
+                    report.measure(component);
                     self.reports()[index] = report;
                 },
             ))

@@ -15,6 +15,7 @@ use std::{
 
 use common::{
     domain::{Event, SubmissionId},
+    metrics::{OneMore, SUBSCRIBERS},
     ports::events::{Feed, FeedItem},
 };
 use futures_util::FutureExt;
@@ -104,7 +105,7 @@ impl Hub {
         let mailbox = Arc::<Mailbox>::default();
         table.entry(id).or_default().push(Arc::clone(&mailbox));
         self.count.send_modify(|count| *count += 1);
-        Ok(Seat { hub: Arc::clone(self), id, mailbox })
+        Ok(Seat { hub: Arc::clone(self), id, mailbox, _counted: SUBSCRIBERS.one_more() })
     }
 
     /// How many subscribers there are.
@@ -218,6 +219,7 @@ pub struct Seat {
     hub: Arc<Hub>,
     id: SubmissionId,
     mailbox: Arc<Mailbox>,
+    _counted: OneMore,
 }
 
 impl Seat {

@@ -9,6 +9,7 @@ mod auth;
 mod batcher;
 mod body;
 mod condition;
+mod cors;
 #[cfg(test)]
 mod doubles;
 mod echo;
@@ -18,6 +19,7 @@ mod health;
 mod hub;
 mod key;
 mod lookup;
+mod measure;
 mod naming;
 mod payload;
 mod prefer;
@@ -31,13 +33,16 @@ pub mod server;
 mod snapshot;
 mod stats;
 mod submit;
+mod unaccounted;
 mod waiting;
 
 use std::{io, sync::Arc, time::Duration};
 
 use common::{
     clock::{Clock, Entropy},
+    config::CorsOrigins,
     keys::NumberKey,
+    metrics::Exposition,
     ports::backend::EdgePorts,
 };
 use secrecy::SecretString;
@@ -54,6 +59,10 @@ pub struct Settings {
     pub number_key: Arc<NumberKey>,
     /// This release, as health shows it.
     pub version: &'static str,
+    /// Whose pages may use the public routes.
+    pub cors_origins: CorsOrigins,
+    /// Writes what `/metrics` answers.
+    pub exposition: Exposition,
 }
 
 /// Serves the public API on `listener` until `stop` is cancelled, and returns once every request

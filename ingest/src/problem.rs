@@ -81,6 +81,10 @@ pub enum Problem {
     NotAccepted,
     /// 503: as many follow tickets as this instance takes on, or this one ticket.
     TooManySubscribers,
+    /// 503: too many submissions wait already; this one was not taken.
+    Saturated,
+    /// 503: the answer took longer than any may.
+    Overdue,
     /// 503: what the answer is read from does not answer.
     Unavailable,
 }
@@ -139,6 +143,8 @@ impl Problem {
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Self::NotAccepted => (StatusCode::SERVICE_UNAVAILABLE, "not_accepted"),
             Self::TooManySubscribers => (StatusCode::SERVICE_UNAVAILABLE, "too_many_subscribers"),
+            Self::Saturated => (StatusCode::SERVICE_UNAVAILABLE, "saturated"),
+            Self::Overdue => (StatusCode::SERVICE_UNAVAILABLE, "overdue"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         }
     }
@@ -184,6 +190,13 @@ impl Problem {
             Self::TooManySubscribers => {
                 ("Too many subscribers", "No further event stream can be opened just now.")
             }
+            Self::Saturated => {
+                ("Saturated", "Too many submissions wait already. Please send it again later.")
+            }
+            Self::Overdue => (
+                "Overdue",
+                "The answer took too long; what was asked for may be done all the same.",
+            ),
             Self::Unavailable => ("Unavailable", "This cannot be answered just now."),
         }
     }
@@ -226,7 +239,11 @@ impl IntoResponse for Problem {
         let mut response = self.kind().0.into_response();
         let headers = response.headers_mut();
         match self {
-            Self::NotAccepted | Self::TooManySubscribers | Self::Unavailable => {
+            Self::NotAccepted
+            | Self::TooManySubscribers
+            | Self::Saturated
+            | Self::Overdue
+            | Self::Unavailable => {
                 headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
             }
             Self::Unauthorized => {

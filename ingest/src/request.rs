@@ -1,5 +1,5 @@
-//! What every request gets, whatever it asks for: an id, a trace, headers, a log line if it went
-//! wrong, and an answer even if its handler panics.
+//! What every request gets, whatever it asks for: an id, a trace, headers, figures, a log line if it
+//! went wrong, and an answer even if its handler panics or does not end.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -9,18 +9,22 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use common::trace::Trace;
+use common::{metrics::HTTP_REQUESTS_IN_FLIGHT, trace::Trace};
 use futures_util::FutureExt;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use crate::{answer::rfc3339, edge::Edge, problem::Problem};
+use crate::{answer::rfc3339, cors::Sharing, edge::Edge, measure, problem::Problem};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
+const NOTHING_ALLOWED: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+
 /// Wraps every route. Handlers find their [`Trace`] among the request's extensions.
 pub async fn around(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
     let started_at = Instant::now();
+    let _in_flight = HTTP_REQUESTS_IN_FLIGHT.one_more();
     let trace = Trace::of_request(
         text(request.headers(), &X_REQUEST_ID),
         text(request.headers(), &TRACEPARENT),
@@ -30,16 +34,22 @@ pub async fn around(State(edge): State<Arc<Edge>>, mut request: Request, next: N
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let is_chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+    let sharing = Sharing::of(&edge.cors_origins, route.as_ref(), &request);
     request.extensions_mut().insert(trace);
 
-    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    let mut response = answered.unwrap_or_else(|_| Problem::Internal.into_response());
+    let mut response = match sharing.preflight() {
+        Some(response) => response,
+        None => answer(next, request, edge.request_wait).await,
+    };
 
     let problem = response.extensions_mut().remove::<Problem>();
     if let Some(problem) = &problem {
         problem.write_into(&mut response, tags.request_id(), &rfc3339(edge.clock.now()));
     }
-    log(&response, problem.as_ref(), &tags, &method, route.as_ref(), started_at.elapsed());
+    let elapsed = started_at.elapsed();
+    measure::request(&method, route.as_ref(), &response, problem.as_ref(), elapsed);
+    log(&response, problem.as_ref(), &tags, &method, route.as_ref(), elapsed);
+    sharing.write_into(response.headers_mut());
     tags.write_into(response.headers_mut());
     if is_chunked {
         // hyper lets chunks win over a length sent along, and hides the length. Behind a proxy
@@ -47,6 +57,17 @@ pub async fn around(State(edge): State<Arc<Edge>>, mut request: Request, next: N
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+/// The handler's answer, unless it panics or takes longer than the longest of its waits can be. A
+/// body that is sent bit by bit afterwards, as live progress is, has no such deadline.
+async fn answer(next: Next, request: Request, request_wait: Duration) -> Response {
+    let answering = timeout(request_wait, next.run(request));
+    match AssertUnwindSafe(answering).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => Problem::Overdue.into_response(),
+        Err(_) => Problem::Internal.into_response(),
+    }
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
@@ -71,12 +92,20 @@ impl Tags {
         self.request_id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default()
     }
 
+    fn traceparent(&self) -> &str {
+        self.traceparent.as_ref().and_then(|it| it.to_str().ok()).unwrap_or_default()
+    }
+
     fn write_into(self, headers: &mut HeaderMap) {
         headers.extend(self.request_id.map(|id| (X_REQUEST_ID, id)));
         headers.extend(self.traceparent.map(|parent| (TRACEPARENT, parent)));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         // Personal data, progress or health: nothing served here is for another visitor or later.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        // Data, for programs: should a browser ever show it as a page, it may do nothing. What is a
+        // page has a policy of its own.
+        headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(NOTHING_ALLOWED);
     }
 }
 
@@ -89,16 +118,20 @@ fn log(
     route: Option<&MatchedPath>,
     elapsed: Duration,
 ) {
-    let request_id = tags.request_id();
+    let (request_id, traceparent) = (tags.request_id(), tags.traceparent());
     let status = response.status().as_u16();
     let code = problem.map_or("", Problem::code);
     let route = route.map_or("", MatchedPath::as_str);
     let elapsed_ms = elapsed.as_millis();
     if problem == Some(&Problem::Internal) {
-        tracing::error!(request_id, %method, route, elapsed_ms, "a handler failed");
+        tracing::error!(request_id, traceparent, %method, route, elapsed_ms, "a handler failed");
     } else if status >= 500 {
-        tracing::warn!(request_id, %method, route, status, code, elapsed_ms, "not served");
+        tracing::warn!(
+            request_id, traceparent, %method, route, status, code, elapsed_ms, "not served"
+        );
     } else {
-        tracing::debug!(request_id, %method, route, status, code, elapsed_ms, "served");
+        tracing::debug!(
+            request_id, traceparent, %method, route, status, code, elapsed_ms, "served"
+        );
     }
 }

@@ -8,7 +8,7 @@ use axum::{
 };
 
 use crate::{
-    edge::Edge, events, health, lookup, problem::Problem, progress, request, stats, submit,
+    edge::Edge, events, health, lookup, measure, problem::Problem, progress, request, stats, submit,
 };
 
 /// Where submissions are posted, and under which they are found again.
@@ -25,6 +25,7 @@ pub fn router(edge: Arc<Edge>) -> Router {
         .route("/api/support/health", get(health::health))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(measure::metrics))
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(middleware::from_fn_with_state(Arc::clone(&edge), request::around))
@@ -33,8 +34,18 @@ pub fn router(edge: Arc<Edge>) -> Router {
 
 #[cfg(test)]
 mod tests {
+    use axum::{
+        body::Body,
+        http::{Request, header},
+    };
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
     use super::*;
-    use crate::doubles::{FORM, Stage};
+    use crate::{
+        doubles::{FORM, Stage},
+        edge::REQUEST_SPARE,
+    };
 
     #[tokio::test(start_paused = true)]
     async fn what_has_no_route_or_no_such_method_is_a_problem() {
@@ -78,6 +89,9 @@ mod tests {
             assert_eq!(heard.header("traceparent")[..35], parent[..35]);
             assert_eq!(heard.header("x-content-type-options"), "nosniff");
             assert_eq!(heard.header("cache-control"), "no-store");
+            assert_eq!(heard.header("referrer-policy"), "no-referrer");
+            let policy = "default-src 'none'; frame-ancestors 'none'";
+            assert_eq!(heard.header("content-security-policy"), policy);
             let headers = vec![("x-request-id", "\"><script>")];
             let heard = stage.ask("GET", path, "", headers).await;
             assert_eq!(heard.header("x-request-id").len(), 32);
@@ -102,14 +116,46 @@ mod tests {
         }
     }
 
+    /// An edge with these routes in the place of its own.
+    fn stage_with(router: Router) -> Stage {
+        let stage = Stage::new();
+        let around = middleware::from_fn_with_state(Arc::clone(&stage.edge), request::around);
+        Stage { router: router.layer(around), ..stage }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_keeps_a_policy_of_its_own() {
+        let page = async || [(header::CONTENT_SECURITY_POLICY, "default-src 'self'")];
+        let stage = stage_with(Router::new().route("/page", get(page)));
+        let heard = stage.get("/page").await;
+        assert_eq!(heard.header("content-security-policy"), "default-src 'self'");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_that_does_not_end_is_answered_for() {
+        let endless = async || -> Problem { std::future::pending().await };
+        let stage = stage_with(Router::new().route("/endless", get(endless)));
+        let heard = stage.get("/endless").await;
+        assert_eq!(heard.code(), (503, "overdue"));
+        assert_eq!(heard.after, stage.edge.reply_wait + REQUEST_SPARE);
+        assert_eq!(heard.header("retry-after"), "2");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn metrics_are_what_the_recorder_writes() {
+        let stage = Stage::new();
+        let router = stage.router.clone();
+        let request = Request::get("/metrics").body(Body::empty()).unwrap();
+        let answer = router.oneshot(request).await.unwrap();
+        assert_eq!(answer.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, "exposed 1\n");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_panic_is_a_500_that_says_nothing() {
-        let stage = Stage::new();
         let broken = async || -> Problem { panic!("with a secret") };
-        let router = Router::new()
-            .route("/broken", get(broken))
-            .layer(middleware::from_fn_with_state(Arc::clone(&stage.edge), request::around));
-        let stage = Stage { router, ..stage };
+        let stage = stage_with(Router::new().route("/broken", get(broken)));
         let heard = stage.get("/broken").await;
         assert_eq!(heard.code(), (500, "internal"));
         assert!(!heard.json.to_string().contains("secret"));

@@ -2,6 +2,7 @@
 //! finishes what was begun. (`axum::serve` has no deadline for a request's head.)
 
 use std::{
+    error::Error,
     io,
     pin::pin,
     sync::{
@@ -12,6 +13,7 @@ use std::{
 };
 
 use axum::{Router, body::Body};
+use common::metrics::{HTTP_CONNECTIONS, HTTP_CUT_OFF, OneMore};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 #[cfg(target_os = "linux")]
@@ -87,6 +89,7 @@ async fn serve_within(
             write_wait: limits.write_wait,
             drain_wait: limits.drain_wait,
             _slot: slot,
+            _counted: HTTP_CONNECTIONS.one_more(),
         };
         connections.spawn(connection.serve());
     }
@@ -128,6 +131,7 @@ struct Connection {
     write_wait: Duration,
     drain_wait: Duration,
     _slot: Option<OwnedSemaphorePermit>,
+    _counted: OneMore,
 }
 
 impl Connection {
@@ -156,12 +160,23 @@ impl Connection {
         // How a connection ends, whether by its peer, by a deadline or by bad syntax, is its
         // peer's business; hyper has answered what can be answered.
         tokio::select! {
-            _ = connection.as_mut() => return,
+            ended = connection.as_mut() => return count(ended),
             () = self.stop.cancelled() => connection.as_mut().graceful_shutdown(),
         }
         while timeout(self.drain_wait, connection.as_mut()).await.is_err()
             && is_busy.load(Ordering::Relaxed)
         {}
+    }
+}
+
+/// Counts a connection that was closed because its other side let a deadline pass.
+fn count(ended: hyper::Result<()>) {
+    let Err(error) = ended else { return };
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    if error.is_timeout() {
+        HTTP_CUT_OFF.increment(&[("deadline", "head")]);
+    } else if cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut) {
+        HTTP_CUT_OFF.increment(&[("deadline", "write")]);
     }
 }
 
@@ -268,6 +283,18 @@ mod tests {
         assert!(answer(&mut other).await.starts_with("HTTP/1.1 200"));
         assert!(begun_at.elapsed() < LIMITS.head_wait);
         assert_eq!(rest(half).await, "");
+        assert!(begun_at.elapsed() >= LIMITS.head_wait);
+    }
+
+    #[tokio::test]
+    async fn a_head_that_comes_drop_by_drop_has_no_longer_than_any_other() {
+        let bed = bed().await;
+        let begun_at = Instant::now();
+        let mut slow = bed.send(b"GET /quick HTTP/1.1\r\n").await;
+        while slow.write_all(b"x: y\r\n").await.is_ok() {
+            assert!(begun_at.elapsed() < LIMITS.head_wait * 3);
+            sleep(LIMITS.head_wait / 10).await;
+        }
         assert!(begun_at.elapsed() >= LIMITS.head_wait);
     }
 

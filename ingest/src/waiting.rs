@@ -8,6 +8,8 @@ use std::{
 use common::{domain::SubmissionId, ports::queue::Receipt};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::unaccounted::Unaccounted;
+
 /// Who waits for which receipt.
 #[derive(Default)]
 pub struct Waiting {
@@ -56,9 +58,16 @@ impl Waiting {
 }
 
 /// Hands out receipts for as long as there is somebody who sends some.
-pub async fn hand_out(mut receipts: mpsc::Receiver<Vec<Receipt>>, waiting: Arc<Waiting>) {
+pub async fn hand_out(
+    mut receipts: mpsc::Receiver<Vec<Receipt>>,
+    waiting: Arc<Waiting>,
+    unaccounted: Arc<Unaccounted>,
+) {
     while let Some(receipts) = receipts.recv().await {
+        let ids: Vec<_> = receipts.iter().map(|receipt| receipt.id).collect();
         waiting.hand_out(receipts);
+        // In this order: who stops waiting is followed first and looks for a number once more.
+        unaccounted.settle(ids);
     }
 }
 
@@ -71,6 +80,15 @@ pub struct Seat {
 }
 
 impl Seat {
+    /// Stops waiting: from now on the submission is followed. Gives back the receipt if it came in
+    /// this very moment.
+    pub fn leave(mut self, unaccounted: &Unaccounted) -> Option<Receipt> {
+        unaccounted.follow(self.id);
+        let receipt = self.receipt.as_mut()?.try_recv().ok()?;
+        unaccounted.settle([self.id]);
+        Some(receipt)
+    }
+
     /// Waits for the receipt, which comes once. Dropping the future loses nothing.
     pub async fn receipt(&mut self) -> Option<Receipt> {
         let receipt = self.receipt.as_mut()?.await.ok();

@@ -9,10 +9,12 @@ use std::{
 };
 
 use backon::{BackoffBuilder, Retryable};
+use chrono::{DateTime, Utc};
 use common::{
     chain,
     clock::{Clock, Entropy},
     domain::Submission,
+    metrics::{BATCH_SUBMISSIONS, STORE_DURATION},
     ports::{
         queue::{
             ConsumeError, Consumer, ConsumerSource, DeadLetterReason, Delivery, Prefetch,
@@ -29,6 +31,7 @@ use tracing::{debug, info, warn};
 
 use crate::{
     batch::{Batch, Verdict, tickets, verdict, years},
+    measure,
     numbers::{Numbers, year_of},
     state::State,
 };
@@ -107,7 +110,7 @@ impl Lane {
             };
             let consuming = state.consuming();
             let failure = loop {
-                match self.work(consumer.as_mut(), &stop).await {
+                match self.work(consumer.as_mut(), &state, &stop).await {
                     Ok(Turn::Stop) => return,
                     Ok(Turn::Reopen) => pauses = persistently(LETTING_GO_DELAY_MAX).build(),
                     Err(error) => break error,
@@ -160,6 +163,7 @@ impl Lane {
     async fn work(
         &self,
         consumer: &mut dyn Consumer,
+        state: &State,
         stop: &CancellationToken,
     ) -> Result<Turn, LaneError> {
         let prefetch = self.prefetch();
@@ -169,6 +173,8 @@ impl Lane {
                 () = tokio::time::sleep(IDLE_MAX) => return Ok(Turn::Reopen),
                 deliveries = consumer.receive(self.tools.submissions_max) => deliveries?,
             };
+            measure::received(&deliveries, &*self.tools.clock);
+            let _working = state.working(oldest(&deliveries));
             // What was given back comes first. Behind it there is nothing to be careful with.
             let is_past = deliveries.iter().all(|delivery| delivery.attempts == 0);
             let (suspicious, others): (Vec<_>, Vec<_>) =
@@ -204,9 +210,7 @@ impl Lane {
         let batch = Batch::of(deliveries);
         let verdicts = self.persist(&batch, stop).await?;
         let settlements = batch.settle(verdicts);
-        for DeadLetterReason { code, detail } in settlements.iter().flat_map(Settlement::burials) {
-            warn!(reason = code, detail, "a dead letter");
-        }
+        settlements.iter().flat_map(Settlement::burials).for_each(measure::buried);
         // Only now is anything answered or settled: the store has it, or never will.
         Ok(consumer.settle(settlements).await?)
     }
@@ -224,7 +228,15 @@ impl Lane {
         let begun = Instant::now();
         let patience = Patience { until: begun + HOLD_MAX, stop };
         let verdicts = self.store(submissions, &patience).await?;
-        debug!(submissions = verdicts.len(), elapsed = ?begun.elapsed(), "stored a batch");
+        let elapsed = begun.elapsed();
+        BATCH_SUBMISSIONS.record_count(verdicts.len(), &[]);
+        STORE_DURATION.record(elapsed, &[]);
+        debug!(submissions = verdicts.len(), ?elapsed, "stored a batch");
+        for (submission, verdict) in submissions.iter().zip(&verdicts) {
+            if let Verdict::Stored { number, .. } = verdict {
+                measure::ticketed(submission, number);
+            }
+        }
         Ok(verdicts)
     }
 
@@ -257,8 +269,14 @@ impl Lane {
         let tickets = tickets(submissions, numbers);
         let inserted = self.tools.store.insert(&tickets).await?;
         self.tools.stored.notify_one();
+        measure::inserted(&inserted);
         Ok(tickets.iter().zip(inserted).map(|(ticket, done)| verdict(ticket, done)).collect())
     }
+}
+
+fn oldest(deliveries: &[Delivery]) -> Option<DateTime<Utc>> {
+    let submissions = deliveries.iter().flat_map(measure::submissions);
+    submissions.map(|submission| submission.submitted_at).min()
 }
 
 fn is_suspicious(delivery: &Delivery) -> bool {

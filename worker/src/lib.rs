@@ -5,6 +5,7 @@
 
 mod batch;
 mod lane;
+mod measure;
 mod numbers;
 mod refresher;
 mod relay;
@@ -15,6 +16,7 @@ use std::{sync::Arc, time::Duration};
 use common::{
     clock::{Clock, Entropy},
     keys::NumberKey,
+    metrics::LANE_DEATHS,
     ports::backend::WorkerPorts,
 };
 use tokio::{sync::Notify, task::JoinSet};
@@ -53,7 +55,9 @@ pub async fn run(
     stop: CancellationToken,
 ) {
     let stored = Arc::new(Notify::new());
-    let relay = Relay::new(ports.outbox, ports.events, Arc::clone(&stored), entropy.as_ref());
+    let (woken, time) = (Arc::clone(&stored), Arc::clone(&clock));
+    let relay = Relay::new(ports.outbox, ports.events, woken, time, entropy.as_ref());
+    measure::begin();
     let tools = Tools {
         consumers: ports.consumers,
         store: Arc::clone(&ports.tickets),
@@ -102,6 +106,7 @@ async fn keep_alive(lane: Lane, state: State, stop: CancellationToken) {
         let running = tokio::spawn(Arc::clone(&lane).run(state.clone(), stop.clone()));
         if let Err(error) = running.await {
             error!(%error, "a lane died");
+            LANE_DEATHS.increment(&[]);
             lane.be_careful();
             tokio::time::sleep(REVIVAL_PAUSE).await;
         }

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use backon::BackoffBuilder;
 use common::{
     chain,
-    clock::Entropy,
+    clock::{Clock, Entropy},
     keys::hex,
     ports::{
         events::{Cursor, EventPublishError, EventPublisher, Outbox},
@@ -25,6 +25,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
+
+use crate::measure;
 
 /// A relay that died is replaced after so long.
 const LEASE_TTL: Duration = Duration::from_secs(3);
@@ -54,6 +56,7 @@ pub(crate) struct Relay {
     events: Arc<dyn EventPublisher>,
     /// This worker has stored something.
     stored: Arc<Notify>,
+    clock: Arc<dyn Clock>,
     name: String,
 }
 
@@ -83,11 +86,12 @@ impl Relay {
         outbox: Arc<dyn Outbox>,
         events: Arc<dyn EventPublisher>,
         stored: Arc<Notify>,
+        clock: Arc<dyn Clock>,
         entropy: &dyn Entropy,
     ) -> Self {
         let mut name = [0; 8];
         entropy.fill(&mut name);
-        Self { outbox, events, stored, name: hex(&name) }
+        Self { outbox, events, stored, clock, name: hex(&name) }
     }
 
     /// Relays until `stop`, and then what is left.
@@ -117,7 +121,10 @@ impl Relay {
 
     /// One term, if the lease is to be had.
     async fn serve(&self, stop: &CancellationToken) -> Result<(), RelayError> {
-        let Some(mut term) = self.take().await? else { return Ok(()) };
+        let Some(mut term) = self.take().await? else {
+            measure::outbox(&[], self.clock.now());
+            return Ok(());
+        };
         info!(holder = self.name, "this worker relays events");
         let ended = self.relay(&mut term, stop).await;
         if ended.is_err() {
@@ -171,10 +178,12 @@ impl Relay {
     /// Reads and publishes, and says whether there is more to read.
     async fn relay_batch(&self, term: &mut Term) -> Result<bool, RelayError> {
         let page = self.outbox.after(term.cursor, BATCH).await?;
+        measure::outbox(&page.events, self.clock.now());
         if !page.events.is_empty() {
             let published = timeout_at(term.ends_at, self.events.publish(&page.events)).await;
             published.map_err(|_| RelayError::Lost)??;
             debug!(events = page.events.len(), "published events");
+            page.events.iter().for_each(measure::published);
         }
         term.cursor = page.next;
         if term.is_due() {

@@ -8,6 +8,7 @@ mod error;
 mod file;
 mod layers;
 mod listing;
+mod origins;
 mod setting;
 mod value;
 
@@ -17,6 +18,7 @@ use secrecy::SecretString;
 
 pub use error::ConfigError;
 pub use layers::{Layers, Origin};
+pub use origins::CorsOrigins;
 pub use setting::{Documentation, Kind, Section, Setting};
 
 use crate::{keys::NumberKey, telemetry::LogFormat};
@@ -85,6 +87,8 @@ pub struct Edge {
     pub reply_wait: Duration,
     /// The bearer token for statistics and staff.
     pub admin_token: Option<SecretString>,
+    /// Whose pages may use the public routes.
+    pub cors_origins: CorsOrigins,
 }
 
 /// The worker.
@@ -176,6 +180,9 @@ impl Edge {
         Ok(Self {
             reply_wait: layers.required(&Setting::REPLY_WAIT, wait)?,
             admin_token: layers.optional(&Setting::ADMIN_TOKEN, value::admin_token)?,
+            cors_origins: layers
+                .optional(&Setting::CORS_ORIGINS, CorsOrigins::parse)?
+                .unwrap_or_default(),
         })
     }
 }

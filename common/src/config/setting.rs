@@ -93,6 +93,7 @@ settings! {
     NUMBER_KEY: "number-key", "SUPPORT_NUMBER_KEY", Secret, Installation;
     ADMIN_TOKEN: "admin-token", "SUPPORT_ADMIN_TOKEN", Secret, Edge;
     REPLY_WAIT: "reply-wait", "SUPPORT_REPLY_WAIT", Plain, Edge;
+    CORS_ORIGINS: "cors-origins", "SUPPORT_CORS_ORIGINS", Plain, Edge;
     WORKER_LANES: "worker-lanes", "SUPPORT_WORKER_LANES", Plain, Worker;
     BATCH_MAX: "batch-max", "SUPPORT_BATCH_MAX", Plain, Worker;
 }

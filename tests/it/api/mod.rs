@@ -11,6 +11,7 @@ mod fields;
 mod headers;
 mod health;
 mod look_ups;
+mod metrics;
 mod paths;
 mod prefer;
 mod problems;

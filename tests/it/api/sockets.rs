@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::metrics::Metrics;
 use super::{Api, on_both_systems};
+use crate::bed::client::Client;
 use crate::bed::form::Form;
 
 on_both_systems! {
     a_request_that_does_not_come_to_its_end_is_cut_off,
+    slow_and_silent_clients_are_cut_off_while_others_are_served,
     a_length_beside_chunks_smuggles_nothing,
     what_is_no_http_is_refused_and_the_connection_closed,
     a_chunked_body_may_be_as_large_as_any_other_and_no_larger,
@@ -22,6 +25,9 @@ on_both_systems! {
 
 /// Longer than the ten seconds that a head or a body may take.
 const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Longer than a connection may hold whose client does not read.
+const UNREAD_DEADLINE: Duration = Duration::from_mins(1);
 
 const POST: &str =
     "POST /api/support/ticket HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
@@ -64,6 +70,76 @@ async fn a_request_that_does_not_come_to_its_end_is_cut_off(api: Api) {
     assert_eq!(status(&body), "HTTP/1.1 408 Request Timeout", "{body}");
     assert!(body.contains("\"code\":\"body_timeout\""), "{body}");
     assert!(begun_at.elapsed() < Duration::from_secs(12), "{:?}", begun_at.elapsed());
+}
+
+/// Sends the beginning, and then a drop every now and then until that fails; tells when.
+async fn drip(api: &Api, beginning: &str, drop: &[u8]) -> Duration {
+    let begun_at = Instant::now();
+    let mut stream = TcpStream::connect(api.system.edge(0).address()).await.unwrap();
+    stream.write_all(beginning.as_bytes()).await.unwrap();
+    let mut answer = [0; 1024];
+    while begun_at.elapsed() < DEADLINE {
+        let reading = tokio::time::timeout(Duration::from_millis(200), stream.read(&mut answer));
+        match reading.await {
+            // Closed, or answered, which is the last there is to it.
+            Ok(_) => return begun_at.elapsed(),
+            Err(_) if stream.write_all(drop).await.is_err() => return begun_at.elapsed(),
+            Err(_) => {}
+        }
+    }
+    panic!("{beginning:?} is waited for for ever")
+}
+
+/// Asks and asks, and never reads, until the edge has counted that it gave up; tells when.
+async fn never_read(api: &Api) -> Duration {
+    let client = Client::new(api.system.edge(0).address());
+    let given_up =
+        async || Metrics::of(&client).await.sum("http_connections_cut_off_total", &["write"]);
+    let before = given_up().await;
+    let stream = TcpStream::connect(api.system.edge(0).address()).await.unwrap();
+    let requests = "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1_000);
+    let begun_at = Instant::now();
+    while given_up().await <= before {
+        assert!(begun_at.elapsed() < UNREAD_DEADLINE, "who never reads is waited for for ever");
+        // However often it would block: whoever does not read cannot go on writing either.
+        let _ = stream.try_write(requests.as_bytes());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    begun_at.elapsed()
+}
+
+async fn slow_and_silent_clients_are_cut_off_while_others_are_served(api: Api) {
+    let body = format!("{POST}content-length: 5000\r\n\r\n{{\"name\":\"");
+    let chunks = format!("{POST}transfer-encoding: chunked\r\n\r\n");
+    let slow = async {
+        tokio::join!(
+            drip(&api, "GET /livez HTTP/1.1\r\n", b"x: y\r\n"),
+            drip(&api, &body, b"x"),
+            drip(&api, &chunks, b"1\r\n \r\n"),
+            never_read(&api),
+        )
+    };
+    let mut slow = std::pin::pin!(slow);
+    let (mut served, mut slowest) = (0, Duration::ZERO);
+    let (head, body, chunks, unread) = loop {
+        let asked_at = Instant::now();
+        tokio::select! {
+            ended = &mut slow => break ended,
+            answer = async {
+                let answer = api.submit(&Form::valid()).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                answer
+            } => assert!(answer.status.is_success(), "{answer:?}"),
+        }
+        served += 1;
+        slowest = slowest.max(asked_at.elapsed());
+    };
+    for (which, ended) in [("head", head), ("body", body), ("chunks", chunks)] {
+        let seconds = ended.as_secs_f64();
+        assert!((9.0..13.0).contains(&seconds), "the slow {which} was cut off after {seconds} s");
+    }
+    assert!(unread >= Duration::from_secs(29), "{unread:?}");
+    assert!(served > 50 && slowest < Duration::from_secs(5), "{served} served, {slowest:?}");
 }
 
 async fn a_length_beside_chunks_smuggles_nothing(api: Api) {

@@ -111,6 +111,11 @@ impl TestSystem {
         &self.workers[index]
     }
 
+    /// All of them.
+    pub fn workers(&self) -> impl Iterator<Item = &Instance> {
+        self.workers.iter()
+    }
+
     /// What a distributed installation stands on.
     pub fn backing(&self) -> &Backing {
         self.backing.as_ref().expect("an embedded installation stands on nothing")

@@ -1,4 +1,4 @@
-//! What is not in the logs, however much they tell: what people sent, and what opens doors.
+//! What is not in logs and metrics, however much they tell: what people sent, and what opens doors.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ fn assert_tells_nothing(log: &str, secrets: &[&str]) {
     let words = ["planted", "Planted", TOKEN, NUMBER_KEY];
     for word in words.iter().chain(secrets) {
         let told: Vec<_> = log.lines().filter(|line| line.contains(word)).collect();
-        assert!(told.is_empty(), "{word} in the log: {told:?}");
+        assert!(told.is_empty(), "{word} is told: {told:?}");
     }
 }
 
@@ -80,9 +80,11 @@ async fn an_embedded_installation_logs_nothing_that_people_sent() {
     serve.kill();
     serve.start_again().await;
     visit(&serve).await;
+    let figures = figures(&serve).await;
     assert!(serve.stop(Signal::Term).await.0.success());
     let secrets: Vec<_> = ids.iter().map(String::as_str).collect();
     assert_tells_nothing(&serve.log(), &secrets);
+    assert_tells_nothing(&figures, &secrets);
 }
 
 #[tokio::test]
@@ -104,12 +106,19 @@ async fn a_distributed_installation_logs_nothing_that_people_sent() {
     })
     .await;
     for process in [&edge, &worker] {
+        let figures = figures(process).await;
         assert!(process.stop(Signal::Term).await.0.success());
         let mut secrets = passwords(&backing);
         secrets.extend(ids.iter().cloned());
         let secrets: Vec<_> = secrets.iter().map(String::as_str).collect();
         assert_tells_nothing(&process.log(), &secrets);
+        assert_tells_nothing(&figures, &secrets);
     }
+}
+
+/// What a monitor is told.
+async fn figures(process: &Running) -> String {
+    process.client().get("/metrics").send().await.text().to_owned()
 }
 
 fn servers(backing: &Backing) -> Settings {

@@ -1,6 +1,7 @@
 //! What an operator sees: commands, settings, starts and ends of real processes.
 
 mod config;
+mod cors;
 mod help;
 mod kill;
 mod load;
@@ -13,6 +14,7 @@ mod running;
 mod start;
 mod stop;
 mod tokens;
+mod traces;
 mod verify;
 
 use std::path::Path;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use common::config::Setting;
+use common::{config::Setting, metrics};
 
 use super::{File, assert_none, files, has_extension, root};
 
@@ -90,6 +90,22 @@ fn every_setting_is_in_an_operators_document() {
         .filter(|setting| !variables(&documents).any(|name| name == setting.environment))
         .map(|setting| format!("{} is in none of {OPERATORS_DOCUMENTS:?}", setting.environment));
     assert_none(&missing.collect::<Vec<_>>());
+}
+
+#[test]
+fn every_metric_is_in_the_operators_document_and_no_other_is() {
+    let files = files();
+    let document = files.iter().find(|file| file.path == "docs/operations.md").unwrap();
+    let (_, section) = document.text.split_once("\n## Metrics\n").unwrap();
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let cells = rows.filter_map(|row| row.split(" | ").next());
+    let told: BTreeSet<_> = cells
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .map(|name| format!("supportline_{}", name.split('{').next().unwrap_or_default()))
+        .collect();
+    let known: BTreeSet<_> = metrics::ALL.iter().map(|metric| metric.name.to_owned()).collect();
+    assert_none(&told.symmetric_difference(&known).cloned().collect::<Vec<_>>());
 }
 
 #[test]

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use common::Cause;
+use common::{
+    Cause,
+    metrics::{BROKER_CONNECTIONS, BROKER_FAILURES},
+};
 use lapin::{Channel, Connection, ConnectionProperties, uri::AMQPUri};
 use tokio::{sync::Mutex, time::timeout};
 
@@ -13,7 +16,14 @@ pub(super) const CALL_DEADLINE: Duration = Duration::from_secs(3);
 /// Opens a connection that does not try to repair itself.
 pub(super) async fn connect(uri: &AMQPUri, name: &str) -> Result<Connection, Cause> {
     let properties = ConnectionProperties::default().with_connection_name(name.into());
-    Ok(timeout(CALL_DEADLINE, Connection::connect_uri(uri.clone(), properties)).await??)
+    let connecting = Connection::connect_uri(uri.clone(), properties);
+    let connected = match timeout(CALL_DEADLINE, connecting).await {
+        Ok(connected) => connected.map_err(Cause::from),
+        Err(elapsed) => Err(elapsed.into()),
+    };
+    let counter = if connected.is_ok() { BROKER_CONNECTIONS } else { BROKER_FAILURES };
+    counter.increment(&[("connection", name)]);
+    connected
 }
 
 /// One connection for several users, opened by the first who needs it and again by the first who
