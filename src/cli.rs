@@ -1,5 +1,6 @@
 //! The command line: subcommands, and a flag for each setting that a command uses.
 
+mod letters;
 mod operator;
 
 use std::iter;
@@ -11,6 +12,7 @@ use clap::{
 use clap_complete::Shell;
 use common::config::{Documentation, Kind, Section, Setting};
 
+pub use letters::{LetterCommand, LetterList, LetterShown, Letters};
 pub use operator::{NewToken, Pages, TokenCommand};
 
 const SETTINGS_HELP: &str = "\
@@ -117,6 +119,18 @@ Examples:
   supportline token revoke 95344202d105"
     )]
     Token(TokenCommand),
+    /// Lists, shows, requeues and deletes what could not become a ticket.
+    ///
+    /// Works beside a running installation.
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  supportline dead-letters list
+  supportline dead-letters show 4f0c2a91d3b7e658
+  supportline dead-letters requeue --all"
+    )]
+    DeadLetters(LetterCommand),
     /// Prints a script that completes the command line in a shell.
     #[command(after_help = "\
 Examples:
@@ -147,6 +161,7 @@ impl Command {
             Self::Verify => "verify",
             Self::Probe => "probe",
             Self::Token(_) => "token",
+            Self::DeadLetters(_) => "dead-letters",
             Self::Completions { .. } => "completions",
             Self::Man(_) => "man",
         }

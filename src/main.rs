@@ -2,6 +2,7 @@
 
 mod cli;
 mod compose;
+mod dead_letters;
 mod ingest;
 mod lifecycle;
 mod listener;
@@ -76,7 +77,10 @@ fn run_with_settings(
         terminal::say(layers.listing().trim_end());
     }
     let config = Config::new(&layers)?;
-    telemetry::start(config.log_format);
+    match command {
+        Command::Token(_) | Command::DeadLetters(_) => telemetry::start_quietly(config.log_format),
+        _ => telemetry::start(config.log_format),
+    }
     let runtime = Runtime::new()?;
     let code = runtime.block_on(async {
         match command {
@@ -86,6 +90,7 @@ fn run_with_settings(
             Command::Migrate => migrate::run(config).await,
             Command::Verify => verify::run(config).await,
             Command::Probe => probe::run(config).await,
+            Command::DeadLetters(command) => dead_letters::run(command, config).await,
             Command::Token(command) => tokens::run(command, config).await,
             Command::Config | Command::Completions { .. } | Command::Man(_) => {
                 Ok(ExitCode::SUCCESS)

@@ -31,8 +31,10 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     report.add("events", events::check(outbox.as_ref()).await);
     report.add("dead letters", queue::check_dead_letters(queue).await);
     report.add("routing", queue::check_routing(queue).await);
-    // An embedded installation's queue is inside the process that serves it.
-    if let Backends::Distributed(_) = config.backends {
+    // An embedded installation's queue is inside the process that serves it, but for the letters
+    // that are to be tried again.
+    let is_distributed = matches!(config.backends, Backends::Distributed(_));
+    if is_distributed || queue.depths().await.is_ok_and(|depths| depths.queued > 0) {
         report.add("queue", queue::depth(queue).await);
     }
     installation.backend.close().await;

@@ -116,6 +116,19 @@ pub fn encode(submissions: &[Submission]) -> Bytes {
     serde_json::to_vec(&envelope).expect("an envelope is plain JSON").into()
 }
 
+/// The body with which a dead letter is tried again. One that was given up as `invalid` may be a
+/// part of an envelope, whose other parts were none of its fault; it gets an envelope of its own.
+#[must_use]
+pub fn of_letter(body: Bytes, code: &str) -> Bytes {
+    let is_part =
+        code == "invalid" && !matches!(decode(&body), Ok(_) | Err(Unreadable::UnknownVersion(_)));
+    if is_part {
+        [format!("{{\"v\":{VERSION},\"submissions\":[").as_bytes(), &body, b"]}"].concat().into()
+    } else {
+        body
+    }
+}
+
 /// Reads an envelope. One bad submission does not spoil the others: each is judged alone, by the
 /// rules the edge applies, since somebody else may have published it.
 pub fn decode(body: &Bytes) -> Result<Vec<Item>, Unreadable> {
@@ -345,5 +358,23 @@ mod tests {
         let items = decode(&body).unwrap();
         let reason = &items[0].as_ref().unwrap_err().reason;
         assert!(!reason.contains("Ada") && !reason.contains("Lovelace"), "{reason}");
+    }
+
+    #[test]
+    fn a_part_of_an_envelope_is_tried_again_in_one_of_its_own() {
+        let whole = encode(&[submission()]);
+        let start = whole.iter().skip(1).position(|byte| *byte == b'{').unwrap() + 1;
+        let part = whole.slice(start..whole.len() - 2);
+        assert_eq!(of_letter(part.clone(), "invalid"), whole);
+        let later: Bytes = encoded_with("\"v\":1", "\"v\":2");
+        for (body, code) in [
+            (whole.clone(), "invalid"),
+            (later, "invalid"),
+            (whole, "rejected"),
+            (part, "unreadable"),
+            (Bytes::new(), "unreadable"),
+        ] {
+            assert_eq!(of_letter(body.clone(), code), body, "{code}");
+        }
     }
 }

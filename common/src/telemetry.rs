@@ -8,6 +8,9 @@ use tracing_subscriber::EnvFilter;
 /// judge, such as a broker that is away: whoever loses a connection of ours logs that once.
 const DEFAULT_FILTER: &str = "info,lapin=off";
 
+/// The same of a command whose own lines say how it went.
+const QUIET_FILTER: &str = "warn,lapin=off";
+
 /// How a log line is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -30,8 +33,17 @@ impl LogFormat {
 ///
 /// Calling it twice in a process keeps the first subscriber.
 pub fn start(format: LogFormat) {
+    start_with(format, DEFAULT_FILTER);
+}
+
+/// The same from `warn` up, for a command whose own lines say how it went.
+pub fn start_quietly(format: LogFormat) {
+    start_with(format, QUIET_FILTER);
+}
+
+fn start_with(format: LogFormat, default_filter: &str) {
     let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_filter));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let started = match format {
         LogFormat::Json => lines.json().flatten_event(true).with_ansi(false).try_init(),

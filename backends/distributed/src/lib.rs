@@ -136,7 +136,10 @@ impl common::ports::backend::Backend for Backend {
     }
 
     async fn operator(&self) -> OperatorPorts {
-        OperatorPorts { tokens: Arc::new(self.worker_store.clone()) }
+        OperatorPorts {
+            tokens: Arc::new(self.worker_store.clone()),
+            dead_letters: Arc::new(self.broker.clone()),
+        }
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {

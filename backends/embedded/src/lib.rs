@@ -36,7 +36,7 @@ use crate::{
     data_dir::DataDir,
     events::Hub,
     health::Health,
-    queue::{EdgePublisher, Lanes, Queue, QueueInspector},
+    queue::{EdgePublisher, Lanes, LetterTable, Queue, QueueInspector},
     store::Store,
 };
 
@@ -147,7 +147,11 @@ impl common::ports::backend::Backend for Backend {
     }
 
     async fn operator(&self) -> OperatorPorts {
-        OperatorPorts { tokens: self.store.clone() }
+        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+        OperatorPorts {
+            tokens: self.store.clone(),
+            dead_letters: Arc::new(LetterTable { store, clock }),
+        }
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {

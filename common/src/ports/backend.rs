@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use super::{
     audit::{OutboxAudit, QueueAudit, StoreAudit},
     claims::Claims,
+    dead_letters::DeadLetters,
     events::{EventLog, EventPublisher, Feed, Outbox},
     health::HealthProbe,
     queue::{ConsumerSource, Publisher, Receipt},
@@ -70,6 +71,8 @@ pub struct AuditPorts {
 pub struct OperatorPorts {
     /// Where tokens are kept.
     pub tokens: Arc<dyn TokenRegistry>,
+    /// What could not become a ticket.
+    pub dead_letters: Arc<dyn DeadLetters>,
 }
 
 /// Opens ports. None of these waits for a server: ports connect on their own, again and again, and

@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod backend;
 pub mod claims;
+pub mod dead_letters;
 pub mod events;
 pub mod health;
 pub mod queue;

@@ -6,7 +6,7 @@ use super::invoke;
 use crate::bed::folder::Folder;
 
 /// The commands that take settings.
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 14] = [
     "serve",
     "ingest",
     "worker",
@@ -17,9 +17,13 @@ const COMMANDS: [&str; 10] = [
     "token create",
     "token list",
     "token revoke",
+    "dead-letters list",
+    "dead-letters show",
+    "dead-letters requeue",
+    "dead-letters discard",
 ];
 /// Those that take none.
-const WITHOUT_SETTINGS: [&str; 3] = ["completions", "man", "token"];
+const WITHOUT_SETTINGS: [&str; 4] = ["completions", "man", "token", "dead-letters"];
 
 async fn help(arguments: &[&str]) -> String {
     let folder = Folder::new("help");

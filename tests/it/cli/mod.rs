@@ -2,6 +2,7 @@
 
 mod config;
 mod cors;
+mod dead_letters;
 mod help;
 mod kill;
 mod load;

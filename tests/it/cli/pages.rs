@@ -26,7 +26,9 @@ async fn every_command_has_a_manual_page_that_groff_reads_without_a_warning() {
     }
     assert_eq!(fs::read_dir(folder.join("pages")).unwrap().count(), pages.len());
     for page in &pages {
-        let set = tool(folder.path(), "groff", &["-man", "-Tutf8", "-P-cbou", "-ww", page]).await;
+        let set =
+            tool(folder.path(), "groff", &["-Kutf8", "-man", "-Tutf8", "-P-cbou", "-ww", page])
+                .await;
         assert_eq!((set.status.code(), &*set.stderr), (Some(0), ""), "{page}");
         for section in ["NAME", "SYNOPSIS", "DESCRIPTION", "EXAMPLES"] {
             assert!(set.stdout.contains(section), "{page} has no {section}: {}", set.stdout);

@@ -9,7 +9,7 @@ use crate::bed::servers::Servers;
 use crate::bed::system::TestSystem;
 
 /// Runs a statement behind the program's back.
-async fn tamper(system: &TestSystem, is_embedded: bool, statement: &'static str) {
+pub async fn tamper(system: &TestSystem, is_embedded: bool, statement: &'static str) {
     if is_embedded {
         let url = format!("sqlite:{}", system.folder().join("data/supportline.db").display());
         let mut connection = SqliteConnection::connect(&url).await.unwrap();

@@ -5,6 +5,7 @@
 
 mod audit;
 mod claims;
+mod dead_letters;
 mod events;
 pub mod installation;
 mod keys;

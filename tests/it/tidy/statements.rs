@@ -8,7 +8,7 @@ use super::{assert_none, files, names_in, root};
 const BACKENDS: [&str; 2] = ["distributed", "embedded"];
 
 /// Statements of one backend alone, and why the other has none.
-const WITHOUT_A_TWIN: [(&str, &str, &str); 10] = [
+const WITHOUT_A_TWIN: [(&str, &str, &str); 17] = [
     ("embedded", "add_statistics.sql", "Postgres does it inside insert_tickets; SQLite cannot"),
     (
         "embedded",
@@ -31,6 +31,13 @@ const WITHOUT_A_TWIN: [(&str, &str, &str); 10] = [
         "embedded, the lease is in the memory of the only process",
     ),
     ("embedded", "list_dead_letters.sql", "dead letters lie in a queue of the broker"),
+    ("embedded", "count_marked_dead_letters.sql", "dead letters lie in a queue of the broker"),
+    ("embedded", "discard_dead_letters.sql", "dead letters lie in a queue of the broker"),
+    ("embedded", "find_dead_letter.sql", "dead letters lie in a queue of the broker"),
+    ("embedded", "forget_dead_letters.sql", "dead letters lie in a queue of the broker"),
+    ("embedded", "marked_dead_letters.sql", "dead letters lie in a queue of the broker"),
+    ("embedded", "requeue_dead_letters.sql", "dead letters lie in a queue of the broker"),
+    ("embedded", "survey_dead_letters.sql", "dead letters lie in a queue of the broker"),
 ];
 
 fn statements(backend: &str) -> BTreeSet<String> {

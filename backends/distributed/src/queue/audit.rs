@@ -8,10 +8,7 @@ use common::{
         queue::{BuriedLetter, ConsumeError},
     },
 };
-use lapin::{
-    options::{BasicGetOptions, QueueDeclareOptions},
-    types::FieldTable,
-};
+use lapin::{options::QueueDeclareOptions, types::FieldTable};
 use tokio::time::timeout;
 
 use super::{
@@ -44,23 +41,6 @@ impl SharedConnection {
     }
 }
 
-impl Broker {
-    async fn peek(&self, limit: u32) -> Result<Vec<BuriedLetter>, Cause> {
-        // What is got and not acknowledged goes back, in order, when the channel closes.
-        let channel = self.inspection.channel().await?;
-        let mut letters = Vec::new();
-        while letters.len() < limit as usize {
-            let next = channel.basic_get(topology::DEAD_LETTERS.into(), BasicGetOptions::default());
-            match timeout(CALL_DEADLINE, next).await?? {
-                Some(message) => letters.push(letter::exhume(&message.delivery)),
-                None => break,
-            }
-        }
-        timeout(CALL_DEADLINE, channel.close(200, "looked".into())).await??;
-        Ok(letters)
-    }
-}
-
 #[async_trait]
 impl QueueAudit for Broker {
     async fn depths(&self) -> Result<Depths, ConsumeError> {
@@ -76,6 +56,6 @@ impl QueueAudit for Broker {
     }
 
     async fn dead_letters(&self, limit: u32) -> Result<Vec<BuriedLetter>, ConsumeError> {
-        self.peek(limit).await.map_err(ConsumeError)
+        self.look(limit, letter::exhume).await.map_err(ConsumeError)
     }
 }

@@ -2,14 +2,25 @@
 
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
-use common::ports::queue::{BuriedLetter, DeadLetterReason};
+use common::{
+    envelope,
+    keys::hex,
+    ports::{
+        dead_letters::LetterId,
+        queue::{BuriedLetter, DeadLetterReason},
+    },
+};
 use lapin::{
     BasicProperties,
     message::Delivery,
     types::{AMQPValue, FieldTable},
 };
+use sha2::{Digest, Sha256};
 
 use super::{publisher::Message, topology};
+
+/// Bytes of the hash that names a letter: short enough to be typed.
+const ID_BYTES: usize = 8;
 
 const REASON: &str = "reason";
 const DETAIL: &str = "detail";
@@ -47,7 +58,19 @@ pub(super) fn bury(
     headers.insert(DETAIL.into(), text(&reason.detail));
     headers.insert(FIRST_SEEN_AT.into(), text(&now.to_rfc3339_opts(SecondsFormat::Millis, true)));
     headers.insert(ATTEMPTS.into(), AMQPValue::LongLongInt(attempts.into()));
-    let mut properties = BasicProperties::default().with_delivery_mode(2).with_headers(headers);
+    let properties = kept(came_with).with_headers(headers);
+    Message {
+        exchange: topology::DEAD_LETTERS,
+        routing_key: String::new(),
+        mandatory: true,
+        properties,
+        body,
+    }
+}
+
+/// What of a message's properties goes with its body wherever that goes.
+fn kept(came_with: &BasicProperties) -> BasicProperties {
+    let mut properties = BasicProperties::default().with_delivery_mode(2);
     if let Some(content_type) = came_with.content_type().clone() {
         properties = properties.with_content_type(content_type);
     }
@@ -60,13 +83,7 @@ pub(super) fn bury(
     if let Some(app_id) = came_with.app_id().clone() {
         properties = properties.with_app_id(app_id);
     }
-    Message {
-        exchange: topology::DEAD_LETTERS,
-        routing_key: String::new(),
-        mandatory: true,
-        properties,
-        body,
-    }
+    properties
 }
 
 /// Reads a message from the dead letters, put there by a worker or by the broker.
@@ -96,6 +113,65 @@ pub(super) fn exhume(delivery: &Delivery) -> BuriedLetter {
     }
 }
 
+/// Names a letter: a hash of what does not change while it lies there. Nobody writes a name into
+/// it, since those that the broker itself gives up have none; so the same way holds for all.
+pub(super) fn id(delivery: &Delivery) -> LetterId {
+    let BuriedLetter { body, code, detail, first_seen_at, attempts } = exhume(delivery);
+    let message_id = delivery.properties.message_id().as_ref().map(|id| id.as_str().to_owned());
+    let parts: [&[u8]; 6] = [
+        &body,
+        code.as_bytes(),
+        detail.as_bytes(),
+        &first_seen_at.timestamp_millis().to_be_bytes(),
+        &attempts.to_be_bytes(),
+        message_id.as_deref().unwrap_or_default().as_bytes(),
+    ];
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    LetterId::new(hex(&hash.finalize()[..ID_BYTES]))
+}
+
+/// What a letter says of itself beside its body and its reason.
+pub(super) fn properties(delivery: &Delivery) -> Vec<(String, String)> {
+    let properties = &delivery.properties;
+    let named = [
+        ("content-type", properties.content_type()),
+        ("type", properties.kind()),
+        ("message-id", properties.message_id()),
+        ("app-id", properties.app_id()),
+    ];
+    let named = named
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value.as_ref()?.to_string())));
+    let headers = headers(properties).into_iter().flat_map(FieldTable::inner);
+    named.chain(headers.map(|(name, value)| (name.to_string(), shown(value)))).collect()
+}
+
+fn shown(value: &AMQPValue) -> String {
+    match value {
+        AMQPValue::LongString(text) => text.to_string(),
+        AMQPValue::ShortString(text) => text.to_string(),
+        AMQPValue::Timestamp(seconds) => seconds.to_string(),
+        AMQPValue::Boolean(value) => value.to_string(),
+        other => as_integer(other).map_or_else(|| format!("{other:?}"), |value| value.to_string()),
+    }
+}
+
+/// A message that carries a letter back to the workers, as if it came for the first time.
+pub(super) fn readdress(delivery: &Delivery) -> Message {
+    let BuriedLetter { body, code, .. } = exhume(delivery);
+    Message {
+        exchange: topology::INTAKE,
+        routing_key: String::new(),
+        mandatory: true,
+        properties: kept(&delivery.properties),
+        body: envelope::of_letter(body, &code),
+    }
+}
+
 fn died_at(headers: &FieldTable) -> Option<DateTime<Utc>> {
     let AMQPValue::FieldArray(deaths) = headers.inner().get(DEATHS)? else { return None };
     let AMQPValue::FieldTable(death) = deaths.as_slice().first()? else { return None };
@@ -116,7 +192,11 @@ fn text(headers: &FieldTable, name: &str) -> Option<String> {
 }
 
 fn integer(headers: &FieldTable, name: &str) -> Option<i64> {
-    match headers.inner().get(name)? {
+    as_integer(headers.inner().get(name)?)
+}
+
+fn as_integer(value: &AMQPValue) -> Option<i64> {
+    match value {
         AMQPValue::LongLongInt(value) => Some(*value),
         AMQPValue::LongInt(value) => Some(i64::from(*value)),
         AMQPValue::LongUInt(value) => Some(i64::from(*value)),

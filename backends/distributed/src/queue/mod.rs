@@ -8,6 +8,7 @@
 mod audit;
 mod connection;
 mod consumer;
+mod dead_letters;
 mod events;
 mod feed;
 mod letter;

@@ -22,8 +22,11 @@ pub(crate) struct QueueInspector {
 impl QueueAudit for QueueInspector {
     async fn depths(&self) -> Result<Depths, ConsumeError> {
         let dead = self.store.count_dead_letters().await;
+        let marked = self.store.count_marked_dead_letters().await;
         Ok(Depths {
-            queued: self.queue.load().envelopes,
+            // Those that are to be tried again wait in the store until the server takes them up.
+            queued: self.queue.load().envelopes
+                + marked.map_err(|error| ConsumeError(error.into()))?,
             // Nothing is routed here, so nothing can go astray.
             unrouted: 0,
             dead: dead.map_err(|error| ConsumeError(error.into()))?,

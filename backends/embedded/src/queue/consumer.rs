@@ -5,14 +5,13 @@ use std::{collections::BTreeMap, mem, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use common::{
     clock::Clock,
-    envelope,
     ports::queue::{
         BuriedLetter, ConsumeError, Consumer, ConsumerSource, DeadLetterReason, Delivery, Outcome,
         Prefetch, Receipt, Settlement,
     },
 };
 
-use super::{Edge, Entry, Queue};
+use super::{Edge, Entry, Queue, revival};
 use crate::store::Store;
 
 /// Deliveries of one envelope, as on the broker. A worker that fails this often over one envelope
@@ -33,6 +32,10 @@ pub(crate) struct Lanes {
 impl ConsumerSource for Lanes {
     async fn open(&self, prefetch: Prefetch) -> Result<Box<dyn Consumer>, ConsumeError> {
         self.queue.lane_opened().map_err(|closed| ConsumeError(closed.into()))?;
+        // Not before there is somebody to try them, and a schema that has them.
+        if self.queue.begins_to_revive() {
+            tokio::spawn(revival::run(Arc::downgrade(&self.queue), Arc::downgrade(&self.store)));
+        }
         Ok(Box::new(Lane {
             queue: Arc::clone(&self.queue),
             store: Arc::clone(&self.store),
@@ -88,7 +91,7 @@ impl Consumer for Lane {
             let Some(entry) = self.unsettled.get(&tag) else { continue };
             letters.extend(self.letters(entry, &outcome));
             if let Outcome::Done { receipts: of_entry, .. } = outcome {
-                add_receipts(&mut receipts, &entry.edge, of_entry);
+                add_receipts(&mut receipts, entry.edge.as_ref(), of_entry);
             }
         }
         for (edge, of_edge) in receipts {
@@ -122,8 +125,7 @@ impl Lane {
         }
         let tag = self.next_tag;
         self.next_tag += 1;
-        // A copy: the original comes back if the consumer is dropped.
-        let content = Ok(entry.submissions.iter().cloned().map(Ok).collect());
+        let content = entry.content.copy();
         let delivery = Delivery { tag, attempts: entry.attempts, content };
         self.unsettled.insert(tag, entry);
         Some(delivery)
@@ -142,13 +144,13 @@ impl Lane {
             Outcome::Done { dead_letters, .. } => {
                 dead_letters.iter().map(|dead| letter(dead.body.clone(), &dead.reason)).collect()
             }
-            Outcome::Dead(reason) => vec![letter(envelope::encode(&entry.submissions), reason)],
+            Outcome::Dead(reason) => vec![letter(entry.content.body(), reason)],
         }
     }
 
     fn crashed(&self, entry: &Entry) -> BuriedLetter {
         BuriedLetter {
-            body: envelope::encode(&entry.submissions),
+            body: entry.content.body(),
             code: "crashed".to_owned(),
             detail: format!("no worker settled it in {} deliveries", entry.attempts),
             first_seen_at: self.clock.now(),
@@ -165,10 +167,8 @@ impl Drop for Lane {
 }
 
 /// One item per edge, however many of its envelopes are in the batch.
-fn add_receipts(all: &mut Vec<(Edge, Vec<Receipt>)>, edge: &Edge, receipts: Vec<Receipt>) {
-    if receipts.is_empty() {
-        return;
-    }
+fn add_receipts(all: &mut Vec<(Edge, Vec<Receipt>)>, edge: Option<&Edge>, receipts: Vec<Receipt>) {
+    let Some(edge) = edge.filter(|_| !receipts.is_empty()) else { return };
     match all.iter_mut().find(|(known, _)| known.same_channel(edge)) {
         Some((_, of_edge)) => of_edge.extend(receipts),
         None => all.push((edge.clone(), receipts)),

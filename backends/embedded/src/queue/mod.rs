@@ -3,20 +3,29 @@
 
 mod audit;
 mod consumer;
+mod dead_letters;
 mod publisher;
+mod revival;
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
+use bytes::Bytes;
 use common::{
     domain::Submission,
+    envelope::{self, Item, Unreadable},
     ports::queue::{PublishError, Receipt},
 };
 use tokio::sync::{Notify, futures::Notified, mpsc, oneshot};
 
-pub(crate) use self::{audit::QueueInspector, consumer::Lanes, publisher::EdgePublisher};
+pub(crate) use self::{
+    audit::QueueInspector, consumer::Lanes, dead_letters::LetterTable, publisher::EdgePublisher,
+};
 
 /// Most submissions in the queue, those with a consumer included. About what the store takes in
 /// the time a publisher waits, so a longer queue would hold submissions nobody waits for; at the
@@ -29,6 +38,8 @@ pub(crate) struct Queue {
     /// Something came, was given back, or the queue was closed.
     changed: Notify,
     submissions_max: usize,
+    /// Whether somebody looks for letters to be tried again.
+    revives: AtomicBool,
 }
 
 #[derive(Default)]
@@ -47,11 +58,46 @@ struct State {
 /// An envelope.
 pub(crate) struct Entry {
     id: u64,
-    submissions: Vec<Submission>,
+    content: Content,
     /// How often it was given back.
     attempts: u32,
-    edge: Edge,
+    /// A letter that is tried again has none.
+    edge: Option<Edge>,
     fate: oneshot::Sender<Fate>,
+}
+
+/// What an envelope holds.
+pub(crate) enum Content {
+    /// What an edge offered.
+    Submissions(Vec<Submission>),
+    /// A dead letter that is tried again, which may be anything.
+    Letter(Bytes),
+}
+
+impl Content {
+    /// How much room it takes up.
+    fn submissions(&self) -> usize {
+        match self {
+            Self::Submissions(submissions) => submissions.len(),
+            Self::Letter(_) => 1,
+        }
+    }
+
+    /// A copy for a worker: the original comes back if the worker goes.
+    fn copy(&self) -> Result<Vec<Item>, Unreadable> {
+        match self {
+            Self::Submissions(submissions) => Ok(submissions.iter().cloned().map(Ok).collect()),
+            Self::Letter(body) => envelope::decode(body),
+        }
+    }
+
+    /// The bytes that it has, or would have on a broker.
+    fn body(&self) -> Bytes {
+        match self {
+            Self::Submissions(submissions) => envelope::encode(submissions),
+            Self::Letter(body) => body.clone(),
+        }
+    }
 }
 
 /// Where receipts go.
@@ -95,26 +141,45 @@ pub(crate) struct Load {
 
 impl Queue {
     pub(crate) fn new(submissions_max: usize) -> Self {
-        Self { state: Mutex::default(), changed: Notify::new(), submissions_max }
+        Self {
+            state: Mutex::default(),
+            changed: Notify::new(),
+            submissions_max,
+            revives: AtomicBool::default(),
+        }
     }
 
     /// Puts an envelope at the end.
     fn offer(&self, submissions: Vec<Submission>, edge: Edge) -> Result<Offered<'_>, PublishError> {
+        let (id, fate) = self.put(Content::Submissions(submissions), Some(edge))?;
+        Ok(Offered { queue: self, id, fate })
+    }
+
+    /// Puts a dead letter at the end, to be tried again. Who follows it may go; it stays.
+    fn revive(&self, body: Bytes) -> Result<oneshot::Receiver<Fate>, PublishError> {
+        self.put(Content::Letter(body), None).map(|(_, fate)| fate)
+    }
+
+    fn put(
+        &self,
+        content: Content,
+        edge: Option<Edge>,
+    ) -> Result<(u64, oneshot::Receiver<Fate>), PublishError> {
         let (fate, followed) = oneshot::channel();
         let mut state = self.state();
         if state.closed {
             return Err(PublishError::Unavailable(Closed.into()));
         }
-        if state.submissions + submissions.len() > self.submissions_max {
+        if state.submissions + content.submissions() > self.submissions_max {
             return Err(PublishError::Rejected);
         }
         let id = state.next_id;
         state.next_id += 1;
-        state.submissions += submissions.len();
-        state.waiting.push_back(Entry { id, submissions, attempts: 0, edge, fate });
+        state.submissions += content.submissions();
+        state.waiting.push_back(Entry { id, content, attempts: 0, edge, fate });
         drop(state);
         self.changed.notify_waiters();
-        Ok(Offered { queue: self, id, fate: followed })
+        Ok((id, followed))
     }
 
     /// Takes an envelope out again, unless a consumer has, or ever had, it.
@@ -123,7 +188,7 @@ impl Queue {
         let untouched = |entry: &Entry| entry.id == id && entry.attempts == 0;
         let index = state.waiting.iter().position(untouched);
         if let Some(entry) = index.and_then(|index| state.waiting.remove(index)) {
-            state.submissions -= entry.submissions.len();
+            state.submissions -= entry.content.submissions();
         }
     }
 
@@ -138,7 +203,7 @@ impl Queue {
         let mut submissions = 0;
         while submissions < submissions_max {
             let Some(entry) = state.waiting.pop_front() else { break };
-            submissions += entry.submissions.len();
+            submissions += entry.content.submissions();
             taken.push(entry);
         }
         state.in_hand += taken.len();
@@ -152,7 +217,7 @@ impl Queue {
             entry.attempts += 1;
             state.in_hand -= 1;
             if state.closed {
-                state.submissions -= entry.submissions.len();
+                state.submissions -= entry.content.submissions();
             } else {
                 state.waiting.push_front(entry);
             }
@@ -165,7 +230,7 @@ impl Queue {
     fn settle(&self, entry: Entry) {
         let mut state = self.state();
         state.in_hand -= 1;
-        state.submissions -= entry.submissions.len();
+        state.submissions -= entry.content.submissions();
         drop(state);
         // A publisher that no longer waits does not matter.
         drop(entry.fate.send(Fate::Settled));
@@ -185,6 +250,11 @@ impl Queue {
         Ok(())
     }
 
+    /// Whether this is the first time that somebody asks.
+    fn begins_to_revive(&self) -> bool {
+        !self.revives.swap(true, Ordering::Relaxed)
+    }
+
     fn lane_closed(&self) {
         self.state().lanes -= 1;
     }
@@ -195,7 +265,7 @@ impl Queue {
         let mut state = self.state();
         state.closed = true;
         for entry in std::mem::take(&mut state.waiting) {
-            state.submissions -= entry.submissions.len();
+            state.submissions -= entry.content.submissions();
             if entry.attempts == 0 {
                 drop(entry.fate.send(Fate::Untouched));
             }

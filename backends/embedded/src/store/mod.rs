@@ -27,6 +27,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+pub(crate) use self::dead_letters::MarkedLetter;
 use self::{
     events::RelayLease,
     writer::{Work, Writer},
