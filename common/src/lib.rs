@@ -11,6 +11,7 @@ pub mod cloud_event;
 pub mod config;
 pub mod domain;
 pub mod envelope;
+pub mod guard;
 pub mod keys;
 pub mod metrics;
 pub mod ports;

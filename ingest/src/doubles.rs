@@ -33,6 +33,7 @@ use common::{
         backend::EdgePorts,
         events::{Cursor, EventLog, Page},
         health::{Component, Figures, HealthProbe, Unhealthy},
+        limits::{Decision, Limiter, PartitionKey, Rule, Slot, Standing, Tally},
         statistics::{CacheError, StatisticsCache, StatisticsReader},
         store::{StoreError, TicketReader},
         tokens::TokenReader,
@@ -216,6 +217,45 @@ impl HealthProbe for ScriptedProbe {
     }
 }
 
+/// Admits everything, and remembers what it was asked; or refuses everything for so long.
+#[derive(Default)]
+pub struct ScriptedLimiter {
+    pub refuses_for: Mutex<Option<Duration>>,
+    pub asked: Mutex<Vec<(&'static str, Vec<Rule>, Slot)>>,
+}
+
+impl ScriptedLimiter {
+    fn decide(&self, verb: &'static str, rules: &[Rule], slot: Slot) -> Decision {
+        self.asked.lock().unwrap().push((verb, rules.to_vec(), slot));
+        let refuses_for = *self.refuses_for.lock().unwrap();
+        let standing = |rule: &Rule| Standing {
+            policy: rule.policy,
+            quota: rule.quota,
+            remaining: if refuses_for.is_some() { 0 } else { rule.quota.count - rule.cost },
+            reset: Duration::from_millis(430_001),
+            retry_after: refuses_for
+                .filter(|_| verb == "take" && rule.cost > 0)
+                .unwrap_or_default(),
+        };
+        Decision { standings: rules.iter().map(standing).collect(), tally: Tally::Exact }
+    }
+}
+
+#[async_trait]
+impl Limiter for ScriptedLimiter {
+    async fn take(&self, _: PartitionKey, rules: &[Rule], slot: Slot) -> Decision {
+        self.decide("take", rules, slot)
+    }
+
+    async fn charge(&self, _: PartitionKey, rules: &[Rule], slot: Slot) -> Decision {
+        self.decide("charge", rules, slot)
+    }
+
+    async fn give_back(&self, _: PartitionKey, rules: &[Rule], slot: Slot) -> Decision {
+        self.decide("give back", rules, slot)
+    }
+}
+
 /// The scripted ports of one edge.
 pub struct Cast {
     pub publisher: Arc<ScriptedPublisher>,
@@ -232,6 +272,7 @@ impl Cast {
         let (store, cache) = (ScriptedStore::new(), ScriptedStore::new());
         let (probe, feed) = (Arc::<ScriptedProbe>::default(), Arc::<ScriptedFeed>::default());
         let claims = Arc::<ScriptedClaims>::default();
+        let limiter = Arc::<ScriptedLimiter>::default();
         let ports = EdgePorts {
             publisher: publisher.clone(),
             receipts,
@@ -241,6 +282,7 @@ impl Cast {
             cache: cache.clone(),
             event_log: store.clone(),
             tokens: store.clone(),
+            limiter,
             health: probe.clone(),
             feed: feed.clone(),
         };

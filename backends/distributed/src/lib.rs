@@ -7,6 +7,7 @@
 mod cache;
 mod claims;
 mod health;
+mod limits;
 mod queue;
 mod redis;
 mod store;
@@ -18,6 +19,7 @@ use common::{
     clock::Clock,
     ports::{
         backend::{AuditPorts, EdgePorts, OperatorPorts, WorkerPorts},
+        limits::Limiter,
         store::StoreError,
     },
 };
@@ -29,7 +31,8 @@ pub use queue::MalformedAmqpUrl;
 pub use store::MalformedDatabaseUrl;
 
 use crate::{
-    cache::Cache, claims::SharedClaims, health::Health, queue::Broker, redis::Redis, store::Store,
+    cache::Cache, claims::SharedClaims, health::Health, limits::SharedLimiter, queue::Broker,
+    redis::Redis, store::Store,
 };
 
 /// Where the servers are. The addresses hold passwords.
@@ -84,8 +87,7 @@ impl Backend {
             worker_store: store(settings.worker_connections_max)?,
             broker: Broker::new(&settings.amqp_url, Arc::clone(&settings.clock))?,
             cache: Cache::new(&settings.redis_url)?,
-            redis_client: Client::open(settings.redis_url.expose_secret())
-                .map_err(|_| MalformedRedisUrl)?,
+            redis_client: redis_client(&settings.redis_url)?,
             redis: OnceLock::new(),
         })
     }
@@ -99,6 +101,20 @@ impl Backend {
     fn health(&self, store: &Store) -> Arc<Health> {
         Arc::new(Health::new(store.clone(), self.broker.clone(), self.cache.clone()))
     }
+}
+
+fn redis_client(url: &SecretString) -> Result<Client, MalformedRedisUrl> {
+    Client::open(url.expose_secret()).map_err(|_| MalformedRedisUrl)
+}
+
+/// The limiter alone, by this clock and not by the server's: for whoever wants to know what it does
+/// in ten minutes. Needs a tokio runtime.
+pub fn limiter(
+    redis_url: &SecretString,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<dyn Limiter>, SettingsError> {
+    let redis = Arc::new(Redis::connect(redis_client(redis_url)?));
+    Ok(Arc::new(SharedLimiter::new(redis, Some(clock))))
 }
 
 #[async_trait]
@@ -115,6 +131,7 @@ impl common::ports::backend::Backend for Backend {
             feed: self.broker.feed(),
             event_log: Arc::new(self.edge_store.clone()),
             tokens: Arc::new(self.edge_store.clone()),
+            limiter: Arc::new(SharedLimiter::new(self.redis(), None)),
             health: self.health(&self.edge_store),
         }
     }

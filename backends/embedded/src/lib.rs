@@ -11,6 +11,7 @@ mod claims;
 mod data_dir;
 mod events;
 mod health;
+mod limits;
 mod queue;
 mod store;
 #[cfg(test)]
@@ -29,7 +30,6 @@ use common::{
 };
 use tokio::sync::mpsc;
 
-pub use crate::data_dir::OpenError;
 use crate::{
     cache::MemoryCache,
     claims::MemoryClaims,
@@ -39,6 +39,7 @@ use crate::{
     queue::{EdgePublisher, Lanes, LetterTable, Queue, QueueInspector},
     store::Store,
 };
+pub use crate::{data_dir::OpenError, limits::MemoryLimiter};
 
 /// What the embedded backend is told.
 pub struct Settings {
@@ -55,6 +56,7 @@ pub struct Backend {
     cache: Arc<MemoryCache>,
     hub: Arc<Hub>,
     claims: Arc<MemoryClaims>,
+    limiter: Arc<MemoryLimiter>,
     clock: Arc<dyn Clock>,
 }
 
@@ -93,6 +95,7 @@ impl Backend {
             cache: Arc::new(MemoryCache::default()),
             hub: Arc::default(),
             claims: Arc::default(),
+            limiter: Arc::new(MemoryLimiter::new(Arc::clone(&clock))),
             clock,
         }
     }
@@ -116,6 +119,7 @@ impl common::ports::backend::Backend for Backend {
             feed: self.hub.clone(),
             event_log: self.store.clone(),
             tokens: self.store.clone(),
+            limiter: self.limiter.clone(),
             health: self.health(),
         }
     }

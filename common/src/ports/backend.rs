@@ -11,6 +11,7 @@ use super::{
     dead_letters::DeadLetters,
     events::{EventLog, EventPublisher, Feed, Outbox},
     health::HealthProbe,
+    limits::Limiter,
     queue::{ConsumerSource, Publisher, Receipt},
     statistics::{StatisticsCache, StatisticsReader},
     store::{StoreError, TicketReader, TicketWriter},
@@ -37,6 +38,8 @@ pub struct EdgePorts {
     pub event_log: Arc<dyn EventLog>,
     /// Who may see what only staff may.
     pub tokens: Arc<dyn TokenReader>,
+    /// How often a client may do something.
+    pub limiter: Arc<dyn Limiter>,
     /// How all of them are doing.
     pub health: Arc<dyn HealthProbe>,
 }

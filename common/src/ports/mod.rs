@@ -9,6 +9,7 @@ pub mod claims;
 pub mod dead_letters;
 pub mod events;
 pub mod health;
+pub mod limits;
 pub mod queue;
 pub mod statistics;
 pub mod store;

@@ -11,6 +11,7 @@ use common::domain::{
 };
 use common::keys::NumberKey;
 use common::ports::backend::{Backend, EdgePorts, WorkerPorts};
+use common::ports::limits::{Limiter, PartitionKey, Slot, Tally};
 use common::trace::Trace;
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 use tokio::task::JoinHandle;
@@ -88,6 +89,27 @@ impl Installation {
             stop.clone(),
         ));
         RunningWorker { _running: running, _stop: stop.drop_guard() }
+    }
+
+    /// A limiter that goes by this clock, as of another instance each time; embedded there is one.
+    pub async fn limiter(&self, clock: Arc<dyn Clock>) -> Arc<dyn Limiter> {
+        let limiter: Arc<dyn Limiter> = match &self.place {
+            Place::Embedded(_) => Arc::new(embedded::MemoryLimiter::new(clock)),
+            Place::Distributed(backing) => {
+                distributed::limiter(&backing.redis_url.clone().into(), clock).unwrap()
+            }
+        };
+        until(Duration::from_secs(20), "the limiter counts exactly", async || {
+            let nobody = PartitionKey::new([0; 16]);
+            limiter.take(nobody, &[], Slot(Uuid::nil())).await.tally == Tally::Exact
+        })
+        .await;
+        limiter
+    }
+
+    /// Whether instances are there that share what they count.
+    pub const fn has_instances(&self) -> bool {
+        matches!(self.place, Place::Distributed(_))
     }
 
     /// Makes the store reject tickets whose message is `poison`.

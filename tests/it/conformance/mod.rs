@@ -9,6 +9,7 @@ mod dead_letters;
 mod events;
 pub mod installation;
 mod keys;
+mod limits;
 mod queue;
 mod statistics;
 mod store;

@@ -1,0 +1,66 @@
+-- The limiter's one script: looks at every rule of a request, then acts on all of them or on none.
+--
+-- KEYS: a sorted set per rule. Its members are units of slots ("slot:unit"), their scores the time
+--       they were taken at, in microseconds.
+-- ARGV: verb ("take", "charge" or "give-back"), slot, now ("" for this server's own time), then per
+--       rule: quota, window in microseconds, cost.
+-- Gives back per rule: what is left of the quota, in how many microseconds more is, and in how many
+--       there is room for the cost (0 where there is). Whole numbers, which doubles hold exactly.
+local verb, slot, now = ARGV[1], ARGV[2], tonumber(ARGV[3])
+if not now then
+  local time = redis.call('TIME')
+  now = time[1] * 1000000 + time[2]
+end
+
+local function rule(i)
+  local at = 3 * i + 1
+  local quota = tonumber(ARGV[at])
+  return quota, tonumber(ARGV[at + 1]), math.min(tonumber(ARGV[at + 2]), quota)
+end
+
+-- In how many microseconds so many of the oldest are a window old.
+local function free_in(key, window, count)
+  if count < 1 then return 0 end
+  local last = redis.call('ZRANGE', key, count - 1, count - 1, 'WITHSCORES')
+  return last[2] and last[2] + window - now or 0
+end
+
+local plans, refused = {}, false
+for i, key in ipairs(KEYS) do
+  local quota, window, cost = rule(i)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.0f', now - window))
+  local used, units = redis.call('ZCARD', key), {}
+  for unit = 0, cost - 1 do
+    local member = slot .. ':' .. unit
+    local counted = redis.call('ZSCORE', key, member) ~= false
+    if counted == (verb == 'give-back') then units[#units + 1] = member end
+  end
+  local excess = 0
+  if verb == 'take' and #units > 0 then excess = math.max(0, used + #units - quota) end
+  if verb == 'charge' then
+    for _ = math.max(0, quota - used) + 1, #units do units[#units] = nil end
+  end
+  refused = refused or excess > 0
+  plans[i] = { units = units, excess = excess }
+end
+
+local answer = {}
+for i, key in ipairs(KEYS) do
+  local quota, window = rule(i)
+  local units, excess = plans[i].units, plans[i].excess
+  if not refused and #units > 0 then
+    for _, member in ipairs(units) do
+      if verb == 'give-back' then
+        redis.call('ZREM', key, member)
+      else
+        redis.call('ZADD', key, string.format('%.0f', now), member)
+      end
+    end
+    -- A moment longer than it can count: a log that nobody asks for goes away by itself.
+    redis.call('PEXPIRE', key, math.ceil(window / 1000) + 1000)
+  end
+  answer[#answer + 1] = math.max(0, quota - redis.call('ZCARD', key))
+  answer[#answer + 1] = free_in(key, window, 1)
+  answer[#answer + 1] = free_in(key, window, excess)
+end
+return answer
