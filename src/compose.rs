@@ -113,6 +113,7 @@ impl Installation {
         ingest::Settings {
             reply_wait: config.edge.reply_wait,
             admin_token: self.admin_token.clone(),
+            limits: config.limits.clone(),
             number_key: Arc::clone(&self.number_key),
             version: env!("CARGO_PKG_VERSION"),
             cors_origins: config.edge.cors_origins.clone(),

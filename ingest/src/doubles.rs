@@ -4,6 +4,7 @@
 pub mod feed;
 
 mod claims;
+mod limiter;
 mod publisher;
 
 use std::{
@@ -33,7 +34,6 @@ use common::{
         backend::EdgePorts,
         events::{Cursor, EventLog, Page},
         health::{Component, Figures, HealthProbe, Unhealthy},
-        limits::{Decision, Limiter, PartitionKey, Rule, Slot, Standing, Tally},
         statistics::{CacheError, StatisticsCache, StatisticsReader},
         store::{StoreError, TicketReader},
         tokens::TokenReader,
@@ -48,13 +48,16 @@ use tower::ServiceExt;
 use self::feed::ScriptedFeed;
 use crate::{
     Settings,
+    client::Peer,
     edge::{self, Background, Edge},
     routes,
 };
 pub use claims::ScriptedClaims;
+pub use limiter::{ScriptedLimiter, limits};
 pub use publisher::ScriptedPublisher;
 
 pub const ADMIN_TOKEN: &str = "s3cret";
+pub const PEER: &str = "192.0.2.1:50000";
 pub const NOW: &str = "2026-11-22T10:30:00.000Z";
 pub const FORM: &str = r#"{"name":"Ada","email":"ada@example.org","subject":"technical","message":"It is stuck","timestamp":"2026-11-22T10:29:59Z"}"#;
 
@@ -217,51 +220,13 @@ impl HealthProbe for ScriptedProbe {
     }
 }
 
-/// Admits everything, and remembers what it was asked; or refuses everything for so long.
-#[derive(Default)]
-pub struct ScriptedLimiter {
-    pub refuses_for: Mutex<Option<Duration>>,
-    pub asked: Mutex<Vec<(&'static str, Vec<Rule>, Slot)>>,
-}
-
-impl ScriptedLimiter {
-    fn decide(&self, verb: &'static str, rules: &[Rule], slot: Slot) -> Decision {
-        self.asked.lock().unwrap().push((verb, rules.to_vec(), slot));
-        let refuses_for = *self.refuses_for.lock().unwrap();
-        let standing = |rule: &Rule| Standing {
-            policy: rule.policy,
-            quota: rule.quota,
-            remaining: if refuses_for.is_some() { 0 } else { rule.quota.count - rule.cost },
-            reset: Duration::from_millis(430_001),
-            retry_after: refuses_for
-                .filter(|_| verb == "take" && rule.cost > 0)
-                .unwrap_or_default(),
-        };
-        Decision { standings: rules.iter().map(standing).collect(), tally: Tally::Exact }
-    }
-}
-
-#[async_trait]
-impl Limiter for ScriptedLimiter {
-    async fn take(&self, _: PartitionKey, rules: &[Rule], slot: Slot) -> Decision {
-        self.decide("take", rules, slot)
-    }
-
-    async fn charge(&self, _: PartitionKey, rules: &[Rule], slot: Slot) -> Decision {
-        self.decide("charge", rules, slot)
-    }
-
-    async fn give_back(&self, _: PartitionKey, rules: &[Rule], slot: Slot) -> Decision {
-        self.decide("give back", rules, slot)
-    }
-}
-
 /// The scripted ports of one edge.
 pub struct Cast {
     pub publisher: Arc<ScriptedPublisher>,
     pub claims: Arc<ScriptedClaims>,
     pub store: Arc<ScriptedStore>,
     pub cache: Arc<ScriptedStore>,
+    pub limiter: Arc<ScriptedLimiter>,
     pub probe: Arc<ScriptedProbe>,
     pub feed: Arc<ScriptedFeed>,
 }
@@ -282,11 +247,11 @@ impl Cast {
             cache: cache.clone(),
             event_log: store.clone(),
             tokens: store.clone(),
-            limiter,
+            limiter: limiter.clone(),
             health: probe.clone(),
             feed: feed.clone(),
         };
-        (Self { publisher, claims, store, cache, probe, feed }, ports)
+        (Self { publisher, claims, store, cache, limiter, probe, feed }, ports)
     }
 }
 
@@ -298,6 +263,7 @@ pub fn settings(reply_wait: Duration) -> Settings {
     Settings {
         reply_wait,
         admin_token: Some(ADMIN_TOKEN.into()),
+        limits: limits(),
         number_key: Arc::new(number_key()),
         version: "0.0.0-test",
         cors_origins: CorsOrigins::None,
@@ -360,7 +326,8 @@ impl Stage {
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        let request = request.body(body.into()).unwrap();
+        let peer = Peer(PEER.parse().unwrap());
+        let request = request.extension(peer).body(body.into()).unwrap();
         let asked_at = Instant::now();
         let answer = self.router.clone().oneshot(request).await.unwrap();
         Heard::of(answer, asked_at).await

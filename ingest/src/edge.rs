@@ -19,6 +19,7 @@ use crate::{
     condition::Condition,
     health::Health,
     hub::{Bounds, Hub},
+    limits::Limits,
     measure,
     naming::NamingKeys,
     progress::CATCH_UPS_MAX,
@@ -47,6 +48,7 @@ pub struct Edge {
     pub snapshots: Snapshots,
     pub event_log: Arc<dyn EventLog>,
     pub access: Access,
+    pub limits: Arc<Limits>,
     pub health: Arc<Health>,
     pub hub: Arc<Hub>,
     pub catch_ups: Semaphore,
@@ -113,6 +115,8 @@ pub fn start(
         _monitor: spawn(Arc::clone(&health).monitor(ports.health)),
         _hub: spawn(Arc::clone(&hub).run(ports.feed)),
     };
+    let limits =
+        Limits::new(ports.limiter, Arc::clone(&entropy), &settings.limits, &settings.number_key);
     let edge = Edge {
         snapshots: Snapshots::new(ports.cache, ports.statistics, Arc::clone(&clock)),
         clock,
@@ -128,6 +132,7 @@ pub fn start(
         event_log: ports.event_log,
         look_ups: Condition::new("ticket look-up"),
         access: Access::new(settings.admin_token.as_ref(), ports.tokens),
+        limits: Arc::new(limits),
         health,
         hub,
         catch_ups: Semaphore::new(CATCH_UPS_MAX),

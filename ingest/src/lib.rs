@@ -8,6 +8,7 @@ mod answer;
 mod auth;
 mod batcher;
 mod body;
+mod client;
 mod condition;
 mod cors;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod events;
 mod health;
 mod hub;
 mod key;
+mod limits;
 mod lookup;
 mod measure;
 mod naming;
@@ -35,12 +37,13 @@ mod stats;
 mod submit;
 mod unaccounted;
 mod waiting;
+mod whoami;
 
 use std::{io, sync::Arc, time::Duration};
 
 use common::{
     clock::{Clock, Entropy},
-    config::CorsOrigins,
+    config::{CorsOrigins, Limits},
     keys::NumberKey,
     metrics::Exposition,
     ports::backend::EdgePorts,
@@ -55,6 +58,8 @@ pub struct Settings {
     pub reply_wait: Duration,
     /// The bootstrap key of role admin. Without one, or with an empty one, nobody is admitted.
     pub admin_token: Option<SecretString>,
+    /// How often a client may ask, and how clients are told apart.
+    pub limits: Limits,
     /// The installation's secret, from which submission ids are checked and derived.
     pub number_key: Arc<NumberKey>,
     /// This release, as health shows it.

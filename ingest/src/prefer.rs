@@ -74,7 +74,7 @@ fn seconds(text: &str) -> Option<u64> {
 }
 
 /// Splits where the separator stands outside a quoted string.
-fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
+pub fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |c| {
         match c {

@@ -9,7 +9,10 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use common::ports::limits::Standing;
 use serde::Serialize;
+
+use crate::limits::whole_seconds;
 
 /// What a caller should wait before trying again, in seconds. Ports reconnect within a second or
 /// two, and a caller that comes back at once finds the same outage.
@@ -75,6 +78,13 @@ pub enum Problem {
     IdempotencyKeyReused,
     /// 422: a query parameter out of range, or one that is not known and would change the answer.
     InvalidQuery(&'static str),
+    /// 429: these policies leave no room; in so many seconds they do.
+    RateLimited {
+        /// Their names.
+        violated: Vec<&'static str>,
+        /// What `Retry-After` says.
+        retry_after_s: u64,
+    },
     /// 500: a defect of ours.
     Internal,
     /// 503: the submission is not known to be durable.
@@ -110,12 +120,22 @@ struct Document<'a> {
     code: &'static str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
+    #[serde(rename = "violated-policies", skip_serializing_if = "<[_]>::is_empty")]
+    violated_policies: &'a [&'static str],
     #[serde(rename = "requestId")]
     request_id: &'a str,
     timestamp: &'a str,
 }
 
 impl Problem {
+    /// What these standings refuse, if they do.
+    pub fn rate_limited(standings: &[Standing]) -> Option<Self> {
+        let violated = || standings.iter().filter(|standing| standing.is_violated());
+        let retry_after = violated().map(|standing| standing.retry_after).max()?;
+        let violated = violated().map(|standing| standing.policy.as_str()).collect();
+        Some(Self::RateLimited { violated, retry_after_s: whole_seconds(retry_after) })
+    }
+
     const fn kind(&self) -> (StatusCode, &'static str) {
         match self {
             Self::InvalidJson => (StatusCode::BAD_REQUEST, "invalid_json"),
@@ -140,6 +160,7 @@ impl Problem {
                 (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused")
             }
             Self::InvalidQuery(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_query"),
+            Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Self::NotAccepted => (StatusCode::SERVICE_UNAVAILABLE, "not_accepted"),
             Self::TooManySubscribers => (StatusCode::SERVICE_UNAVAILABLE, "too_many_subscribers"),
@@ -183,6 +204,10 @@ impl Problem {
                  of its own.",
             ),
             Self::InvalidQuery(detail) => ("Invalid query", detail),
+            Self::RateLimited { .. } => (
+                "Too many requests",
+                "The Retry-After header says in how many seconds to try again.",
+            ),
             Self::Internal => ("Internal error", "Something is wrong on our side."),
             Self::NotAccepted => {
                 ("Not accepted", "The submission could not be queued. Please send it again.")
@@ -213,6 +238,8 @@ impl Problem {
         let (title, detail) = self.words();
         let errors =
             if let Self::ValidationFailed(errors) = self { errors.as_slice() } else { &[] };
+        let violated_policies =
+            if let Self::RateLimited { violated, .. } = self { violated.as_slice() } else { &[] };
         let document = Document {
             success: false,
             r#type: format!("urn:supportline:problem:{}", code.replace('_', "-")),
@@ -221,6 +248,7 @@ impl Problem {
             detail,
             code,
             errors,
+            violated_policies,
             request_id,
             timestamp,
         };
@@ -238,7 +266,10 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.kind().0.into_response();
         let headers = response.headers_mut();
-        match self {
+        match &self {
+            Self::RateLimited { retry_after_s, .. } => {
+                headers.insert(header::RETRY_AFTER, (*retry_after_s).into());
+            }
             Self::NotAccepted
             | Self::TooManySubscribers
             | Self::Saturated

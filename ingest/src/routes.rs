@@ -8,7 +8,8 @@ use axum::{
 };
 
 use crate::{
-    edge::Edge, events, health, lookup, measure, problem::Problem, progress, request, stats, submit,
+    edge::Edge, events, health, limits, lookup, measure, problem::Problem, progress, request,
+    stats, submit, whoami,
 };
 
 /// Where submissions are posted, and under which they are found again.
@@ -17,11 +18,9 @@ pub const TICKETS: &str = "/api/support/ticket";
 /// The public API.
 pub fn router(edge: Arc<Edge>) -> Router {
     Router::new()
-        .route(TICKETS, post(submit::submit))
-        .route(&format!("{TICKETS}/{{reference}}"), get(lookup::look_up))
-        .route(&format!("{TICKETS}/{{reference}}/events"), get(progress::events))
-        .route("/api/support/stats", get(stats::stats))
+        .merge(limited(&edge))
         .route("/api/support/events", get(events::events))
+        .route("/api/support/whoami", get(whoami::whoami))
         .route("/api/support/health", get(health::health))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
@@ -30,6 +29,24 @@ pub fn router(edge: Arc<Edge>) -> Router {
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(middleware::from_fn_with_state(Arc::clone(&edge), request::around))
         .with_state(edge)
+}
+
+/// What is limited, each within the limits of its own.
+fn limited(edge: &Arc<Edge>) -> Router<Arc<Edge>> {
+    let submissions = middleware::from_fn_with_state(Arc::clone(edge), limits::submissions);
+    let look_ups = middleware::from_fn_with_state(Arc::clone(edge), limits::look_ups);
+    let statistics = middleware::from_fn_with_state(Arc::clone(edge), limits::statistics);
+    Router::new()
+        .route(TICKETS, post(submit::submit).route_layer(submissions))
+        .route(
+            &format!("{TICKETS}/{{reference}}"),
+            get(lookup::look_up).route_layer(look_ups.clone()),
+        )
+        .route(
+            &format!("{TICKETS}/{{reference}}/events"),
+            get(progress::events).route_layer(look_ups),
+        )
+        .route("/api/support/stats", get(stats::stats).route_layer(statistics))
 }
 
 #[cfg(test)]

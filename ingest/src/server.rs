@@ -4,6 +4,7 @@
 use std::{
     error::Error,
     io,
+    net::SocketAddr,
     pin::pin,
     sync::{
         Arc,
@@ -25,6 +26,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
+
+use crate::client::Peer;
 
 /// Longest request head, in bytes. It is what a connection that only sends headers can hold in
 /// memory; longer ones are answered 431.
@@ -76,13 +79,14 @@ async fn serve_within(
     let slots = Arc::new(Semaphore::new(limits.connections_max));
     let connections = TaskTracker::new();
     loop {
-        let (stream, slot) = tokio::select! {
+        let (stream, peer, slot) = tokio::select! {
             biased;
             () = stop.cancelled() => break,
             connection = next_connection(&listener, &slots) => connection,
         };
         let connection = Connection {
             stream,
+            peer: Peer(peer),
             router: router.clone(),
             stop: stop.clone(),
             head_wait: limits.head_wait,
@@ -102,12 +106,12 @@ async fn serve_within(
 async fn next_connection(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
-) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
     // The semaphore is never closed, so there always is a permit.
     let slot = Arc::clone(slots).acquire_owned().await.ok();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, slot),
+            Ok((stream, peer)) => return (stream, peer, slot),
             Err(error) if is_the_callers(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "no connection can be accepted; trying again");
@@ -125,6 +129,7 @@ fn is_the_callers(error: &io::Error) -> bool {
 
 struct Connection {
     stream: TcpStream,
+    peer: Peer,
     router: Router,
     stop: CancellationToken,
     head_wait: Duration,
@@ -141,7 +146,9 @@ impl Connection {
         }
         let is_busy = Arc::new(AtomicBool::new(false));
         let service = service_fn(|request: Request<Incoming>| {
-            let answer = self.router.clone().oneshot(request.map(Body::new));
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(self.peer);
+            let answer = self.router.clone().oneshot(request);
             let is_busy = Arc::clone(&is_busy);
             async move {
                 is_busy.store(true, Ordering::Relaxed);
@@ -194,7 +201,7 @@ fn set_up(stream: &TcpStream, write_wait: Duration) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::{convert::Infallible, net::SocketAddr};
+    use std::convert::Infallible;
 
     use axum::routing::get;
     use futures_util::stream;

@@ -10,7 +10,7 @@ use axum::{
 use common::{
     domain::{Submission, Ticket},
     metrics::REPLY_WAIT,
-    ports::queue::Receipt,
+    ports::{limits::Policy, queue::Receipt},
     trace::Trace,
 };
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -21,6 +21,7 @@ use crate::{
     echo::Echo,
     edge::Edge,
     key::IdempotencyKey,
+    limits::Account,
     naming::{self, Name, Named},
     payload,
     prefer::{Patience, Preferences},
@@ -57,6 +58,11 @@ async fn receive(edge: &Edge, request: Request) -> Result<Response, Problem> {
         Named::Stored(ticket) => return duplicate(edge, *ticket, patience),
         Named::Open(name) => name,
     };
+    let account = head.extensions.remove::<Account>().ok_or(Problem::Internal)?;
+    if let Err(problem) = account.take(Policy::Create, name.id.as_uuid()).await {
+        name.withdraw(edge).await;
+        return Err(problem);
+    }
     let trace = head.extensions.remove::<Trace>();
     let trace = trace.unwrap_or_else(|| Trace::of_request(None, None, &*edge.entropy));
     let tags = trace.clone();
@@ -73,7 +79,12 @@ async fn receive(edge: &Edge, request: Request) -> Result<Response, Problem> {
     };
     outcome.tell(&tags, offered_at.elapsed());
     let standing = Standing::of(&name);
-    answer(&name, &echo, outcome, Reply { edge, id, patience, standing }).await
+    let answered = answer(&name, &echo, outcome, Reply { edge, id, patience, standing }).await;
+    if answered.is_err() && !name.is_repeat {
+        // Only what was accepted counts. A repeat's slot may be that of a first which was.
+        account.give_back(Policy::Create, id.as_uuid()).await;
+    }
+    answered
 }
 
 /// What is known of a submission when its wait is over.

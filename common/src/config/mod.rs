@@ -14,6 +14,7 @@ mod value;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 
 pub use error::ConfigError;
@@ -21,7 +22,7 @@ pub use layers::{Layers, Origin};
 pub use origins::CorsOrigins;
 pub use setting::{Documentation, Kind, Section, Setting};
 
-use crate::{keys::NumberKey, telemetry::LogFormat};
+use crate::{keys::NumberKey, ports::limits::Quota, telemetry::LogFormat};
 
 /// Every setting, each with a value that the program can work with.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub struct Config {
     pub backends: Backends,
     /// The public edge's.
     pub edge: Edge,
+    /// How often a client may ask it.
+    pub limits: Limits,
     /// The worker's.
     pub worker: Worker,
 }
@@ -91,6 +94,44 @@ pub struct Edge {
     pub cors_origins: CorsOrigins,
 }
 
+/// How often a client may ask, and how clients are told apart. What has no quota is not limited.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// The proxies whose word on their clients' addresses is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// In which header they give it.
+    pub address_header: AddressHeader,
+    /// Submissions that are accepted.
+    pub create: Option<Quota>,
+    /// Look-ups of tickets.
+    pub lookup: Option<Quota>,
+    /// Reads of the statistics.
+    pub stats: Option<Quota>,
+    /// Tries to submit, counted by each instance.
+    pub attempts: Option<Quota>,
+}
+
+/// A header in which proxies name their clients. One of them, never both: a proxy that writes one
+/// passes the other on as a stranger has sent it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressHeader {
+    /// What everybody understands.
+    XForwardedFor,
+    /// The standard (RFC 7239).
+    Forwarded,
+}
+
+impl AddressHeader {
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::XForwardedFor => "x-forwarded-for",
+            Self::Forwarded => "forwarded",
+        }
+    }
+}
+
 /// The worker.
 #[derive(Debug)]
 pub struct Worker {
@@ -110,6 +151,7 @@ impl Config {
             process: Process::new(layers)?,
             backends: Backends::new(layers)?,
             edge: Edge::new(layers)?,
+            limits: Limits::new(layers)?,
             worker: Worker::new(layers)?,
         })
     }
@@ -183,6 +225,23 @@ impl Edge {
             cors_origins: layers
                 .optional(&Setting::CORS_ORIGINS, CorsOrigins::parse)?
                 .unwrap_or_default(),
+        })
+    }
+}
+
+impl Limits {
+    fn new(layers: &Layers) -> Result<Self, ConfigError> {
+        let quota = |setting| layers.required(setting, value::quota);
+        Ok(Self {
+            trusted_proxies: layers
+                .optional(&Setting::TRUSTED_PROXIES, value::networks)?
+                .unwrap_or_default(),
+            address_header: layers
+                .required(&Setting::CLIENT_ADDRESS_HEADER, value::address_header)?,
+            create: quota(&Setting::LIMIT_CREATE)?,
+            lookup: quota(&Setting::LIMIT_LOOKUP)?,
+            stats: quota(&Setting::LIMIT_STATS)?,
+            attempts: quota(&Setting::LIMIT_ATTEMPTS)?,
         })
     }
 }

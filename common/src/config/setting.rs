@@ -92,6 +92,12 @@ settings! {
     REDIS_URL: "redis-url", "REDIS_URL", Url, Distributed;
     NUMBER_KEY: "number-key", "SUPPORT_NUMBER_KEY", Secret, Installation;
     ADMIN_TOKEN: "admin-token", "SUPPORT_ADMIN_TOKEN", Secret, Edge;
+    TRUSTED_PROXIES: "trusted-proxies", "SUPPORT_TRUSTED_PROXIES", Plain, Edge;
+    CLIENT_ADDRESS_HEADER: "client-address-header", "SUPPORT_CLIENT_ADDRESS_HEADER", Plain, Edge;
+    LIMIT_CREATE: "limit-create", "SUPPORT_LIMIT_CREATE", Plain, Edge;
+    LIMIT_LOOKUP: "limit-lookup", "SUPPORT_LIMIT_LOOKUP", Plain, Edge;
+    LIMIT_STATS: "limit-stats", "SUPPORT_LIMIT_STATS", Plain, Edge;
+    LIMIT_ATTEMPTS: "limit-attempts", "SUPPORT_LIMIT_ATTEMPTS", Plain, Edge;
     REPLY_WAIT: "reply-wait", "SUPPORT_REPLY_WAIT", Plain, Edge;
     CORS_ORIGINS: "cors-origins", "SUPPORT_CORS_ORIGINS", Plain, Edge;
     WORKER_LANES: "worker-lanes", "SUPPORT_WORKER_LANES", Plain, Worker;

@@ -1,12 +1,14 @@
 //! From text to values. Each function says by `None` that the text is not acceptable; what would
 //! be is written in `defaults.toml`.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
+use ipnet::{IpNet, Ipv4Net};
 use secrecy::SecretString;
 use url::Url;
 
-use crate::telemetry::LogFormat;
+use super::AddressHeader;
+use crate::{ports::limits::Quota, telemetry::LogFormat};
 
 /// What hides a secret where it would be shown.
 pub(super) const HIDDEN: &str = "(secret)";
@@ -15,6 +17,9 @@ pub(super) const HIDDEN: &str = "(secret)";
 pub(super) const REPLY_WAIT_MAX: Duration = Duration::from_mins(1);
 /// Whoever stops the process loses patience long before.
 pub(super) const SHUTDOWN_GRACE_MAX: Duration = Duration::from_hours(1);
+
+/// Who asks for more has a budget in mind and no rate.
+const QUOTA_WINDOW_MAX: Duration = Duration::from_hours(24);
 
 /// `500ms`, `2s`, `10m`, `24h`, `30d`: a whole number and a unit, at most `max`.
 pub(super) fn duration(text: &str, max: Duration) -> Option<Duration> {
@@ -30,6 +35,44 @@ pub(super) fn duration(text: &str, max: Duration) -> Option<Duration> {
     };
     let total_ms = number.parse::<u64>().ok()?.checked_mul(unit_ms)?;
     Some(Duration::from_millis(total_ms)).filter(|duration| *duration <= max)
+}
+
+/// `3/10m`, `20/5m`: so many in a window of whole seconds, up to a day; or `off`.
+#[expect(clippy::option_option, reason = "no value as everywhere here, or the value: no limit")]
+pub(super) fn quota(text: &str) -> Option<Option<Quota>> {
+    if text == "off" {
+        return Some(None);
+    }
+    let (number, window) = text.split_once('/')?;
+    // Each that counts is kept for the length of the window.
+    let number = u32::try_from(count(number, 1, 10_000)?).ok()?;
+    let window = duration(window, QUOTA_WINDOW_MAX)?;
+    let is_whole = window.subsec_nanos() == 0 && !window.is_zero();
+    is_whole.then_some(Some(Quota { count: number, window }))
+}
+
+/// Addresses and networks with commas between; IPv4 in IPv6 is IPv4.
+pub(super) fn networks(text: &str) -> Option<Vec<IpNet>> {
+    text.split(',').map(|entry| network(entry.trim())).collect()
+}
+
+fn network(text: &str) -> Option<IpNet> {
+    let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    let network = text.parse().ok().or_else(address)?;
+    match network {
+        IpNet::V6(v6) => match (v6.addr().to_ipv4_mapped(), v6.prefix_len().checked_sub(96)) {
+            (Some(address), Some(length)) => Some(Ipv4Net::new(address, length).ok()?.into()),
+            (Some(_), None) => None,
+            (None, _) => Some(network.trunc()),
+        },
+        IpNet::V4(_) => Some(network.trunc()),
+    }
+}
+
+pub(super) fn address_header(text: &str) -> Option<AddressHeader> {
+    [AddressHeader::XForwardedFor, AddressHeader::Forwarded]
+        .into_iter()
+        .find(|header| text.eq_ignore_ascii_case(header.as_str()))
 }
 
 /// Digits alone, within the range.
@@ -127,6 +170,44 @@ mod tests {
         let huge = format!("{}d", u64::MAX);
         for text in ["", "2", "s", "-1s", "+1s", "1.5s", "2 s", "2S", "61s", "2m", &huge] {
             assert_eq!(duration(text, Duration::from_mins(1)), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_quota_is_a_number_and_a_window_or_off() {
+        let of = |count, seconds| Some(Some(Quota { count, window: Duration::from_secs(seconds) }));
+        assert_eq!(quota("3/10m"), of(3, 600));
+        assert_eq!(quota("10000/24h"), of(10_000, 86_400));
+        assert_eq!(quota("1/1000ms"), of(1, 1));
+        assert_eq!(quota("off"), Some(None));
+        for text in [
+            "", "3", "3/", "/10m", "3/10", "3/0s", "3/1500ms", "3/25h", "0/10m", "10001/1m",
+            "-3/1m", "3 /10m", "3/10m/s", "OFF", "0", "3.5/1m", "3/1.5m",
+        ] {
+            assert_eq!(quota(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn networks_are_addresses_with_or_without_a_length() {
+        let read = |text| {
+            let networks = networks(text)?;
+            Some(networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+        };
+        let told = "10.0.0.0/8 192.0.2.7/32 fd00::/8 2001:db8::1/128 10.1.0.0/16";
+        let text = "10.1.2.3/8, 192.0.2.7,fd00::/8 , 2001:db8::1, ::ffff:10.1.0.0/112";
+        assert_eq!(read(text).as_deref(), Some(told));
+        for text in [
+            "",
+            ",",
+            "10.0.0.0/8,",
+            "10.0.0.0/33",
+            "::/129",
+            "proxy",
+            "10.0.0.0/8 ::1",
+            "::ffff:0:0/90",
+        ] {
+            assert_eq!(read(text), None, "{text}");
         }
     }
 

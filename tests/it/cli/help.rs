@@ -95,6 +95,9 @@ async fn every_flag_shown_is_taken() {
             "amqp-url" => "amqp://localhost",
             "redis-url" => "redis://localhost",
             "worker-lanes" | "batch-max" => "7",
+            "trusted-proxies" => "10.0.0.0/8",
+            "client-address-header" => "forwarded",
+            "limit-create" | "limit-lookup" | "limit-stats" | "limit-attempts" => "3/10m",
             _ => "1s",
         };
         let given = format!("--{flag}={value}");

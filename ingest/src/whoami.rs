@@ -1,0 +1,101 @@
+//! `GET /api/support/whoami`: which address a request is counted under, and why, for whoever sets
+//! up the proxies in front.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+use common::{
+    domain::Role,
+    ports::limits::{Standing, Tally},
+};
+use serde::Serialize;
+
+use crate::{
+    answer::enveloped,
+    auth,
+    client::{Hop, Verdict, counted_as},
+    edge::Edge,
+    limits::whole_seconds,
+    problem::{Problem, Success},
+};
+
+/// Answers for the request itself. It is counted nowhere.
+pub async fn whoami(State(edge): State<Arc<Edge>>, request: Request) -> Result<Response, Problem> {
+    auth::authorize(&edge, request.headers(), &[Role::Admin]).await?;
+    let clients = &edge.limits.clients;
+    let walk = edge.limits.walk(&request);
+    let (standings, tally) = edge.limits.standings(clients.partition_key(walk.address)).await;
+    let (header, trusted) = clients.trust();
+    let data = Whoami {
+        address: walk.address.to_string(),
+        counted_as: counted_as(walk.address),
+        peer: walk.hops.first().map(|hop| hop.said.clone()).unwrap_or_default(),
+        header: header.as_str(),
+        trusted_proxies: trusted.iter().map(ToString::to_string).collect(),
+        chain: walk.hops.iter().map(Step::from).collect(),
+        counted_by: match tally {
+            Tally::Exact => "all instances",
+            Tally::StandIn => "this instance",
+        },
+        limits: standings.iter().map(Limit::from).collect(),
+    };
+    enveloped(Success::Found, "How this request is counted", &data, edge.clock.now())
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Whoami<'a> {
+    address: String,
+    counted_as: String,
+    peer: String,
+    header: &'static str,
+    trusted_proxies: Vec<String>,
+    chain: Vec<Step<'a>>,
+    counted_by: &'static str,
+    limits: Vec<Limit>,
+}
+
+/// A station on the way from the peer to the client.
+#[derive(Serialize)]
+struct Step<'a> {
+    said: &'a str,
+    trusted: bool,
+    why: &'static str,
+}
+
+impl<'a> From<&'a Hop> for Step<'a> {
+    fn from(hop: &'a Hop) -> Self {
+        let why = match hop.verdict {
+            Verdict::Proxy => "a trusted proxy: the address it names is believed",
+            Verdict::Client => "not a trusted proxy: this is the client",
+            Verdict::Unreadable => "not an address: the hop before is taken for the client",
+            Verdict::Disregarded => "written by somebody who is not trusted",
+        };
+        Self { said: &hop.said, trusted: hop.verdict == Verdict::Proxy, why }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Limit {
+    policy: &'static str,
+    quota: u32,
+    window_seconds: u64,
+    remaining: u32,
+    reset_seconds: u64,
+}
+
+impl From<&Standing> for Limit {
+    fn from(standing: &Standing) -> Self {
+        Self {
+            policy: standing.policy.as_str(),
+            quota: standing.quota.count,
+            window_seconds: standing.quota.window.as_secs(),
+            remaining: standing.remaining,
+            reset_seconds: whole_seconds(standing.reset),
+        }
+    }
+}
