@@ -147,12 +147,16 @@ async fn what_a_client_makes_up_is_no_label(api: Api) {
 }
 
 async fn the_metrics_show_what_is_up(api: Api) {
+    // Each is probed every second, and may have started after the edge.
+    until(COUNTED, "every component is up", async || {
+        let edge = &all(&api).await[0];
+        ["broker", "store", "cache", "workers"].iter().all(|component| {
+            edge.sum("component_up", &[&format!("component=\"{component}\"")]) > 0.5
+        })
+    })
+    .await;
     let all = all(&api).await;
     let (edge, worker) = (&all[0], &all[all.len() - 1]);
-    for component in ["broker", "store", "cache", "workers"] {
-        let label = format!("component=\"{component}\"");
-        assert!(edge.sum("component_up", &[&label]) > 0.5, "{component}");
-    }
     assert!(edge.sum("queue_envelopes", &[]).is_finite());
     assert!(edge.sum("http_connections", &[]) >= 1.0);
     assert!(edge.sum("http_requests_in_flight", &[]) >= 1.0, "this one");

@@ -97,7 +97,8 @@ async fn a_distributed_installation_logs_nothing_that_people_sent() {
     let ids = visit(&edge).await;
     worker.kill();
     // The worker is away, so this one is delivered to the next.
-    let answer = edge.client().post(TICKETS).json(&planted()).send().await;
+    let another = planted().with("message", "another planted message 7f3c");
+    let answer = edge.client().post(TICKETS).json(&another).send().await;
     assert!([201, 202].contains(&answer.status.as_u16()));
     worker.start_again().await;
     let path = answer.header("location").unwrap().to_owned();
