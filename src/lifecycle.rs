@@ -84,7 +84,12 @@ impl Lifecycle {
                 false
             }
         };
-        if was_asked && finished { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        if was_asked && finished {
+            tracing::info!("stopped, with everything finished");
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -54,7 +54,10 @@ async fn stop_under_load(processes: &[Running], signal: Signal) -> Vec<Accepted>
     load.reaches(200).await;
     for process in processes {
         let (status, took) = process.stop(signal).await;
-        assert_eq!(status.code(), Some(0), "{signal:?}: {}", process.log());
+        let log = process.log();
+        assert_eq!(status.code(), Some(0), "{signal:?}: {log}");
+        let last = log.lines().last().unwrap_or_default();
+        assert!(last.contains("stopped, with everything finished"), "{signal:?}: {log}");
         assert!(took < GRACE, "{took:?}");
     }
     lingering.are_closed().await;
