@@ -6,6 +6,8 @@
 //! | --- | --- |
 //! | `postgres:5432`, `rabbitmq:5672`, `redis:6379/0` | the test bed's servers; a number of Redis's own |
 //! | passwords in `.env` | those of the test bed's servers |
+//! | `172.31.250.0/24`, which is `EDGE_SUBNET` | the loopback address, from which the proxy comes here |
+//! | `FRONT_PROXY` in `.env`, which is empty | an address of a proxy in front |
 //! | `/usr/local/bin/supportline` | a copy of the program under test |
 //! | `0.0.0.0:8080`, `ingest:8080` | an address of the loopback interface for each container, one port |
 //! | `bind :8080`, `http://127.0.0.1:8080` | the proxy's port |
@@ -21,6 +23,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
+use super::addresses::FRONT;
 use super::compose::{Compose, Service};
 use super::dockerfile::Dockerfile;
 use super::names::Names;
@@ -55,7 +58,8 @@ impl Engine {
         let environment = read(".env.example")
             .replace("example0postgres", postgres::PASSWORD)
             .replace("example0rabbitmq", rabbitmq::PASSWORD)
-            .replace("example0redis", redis::PASSWORD);
+            .replace("example0redis", redis::PASSWORD)
+            .replace("FRONT_PROXY=\n", &format!("FRONT_PROXY={}\n", FRONT.0));
         let compose = Compose::read(folder.path(), &environment).await;
         // Where a user without rights can reach it.
         let program = folder.join("supportline");
@@ -151,6 +155,7 @@ async fn places(servers: &Servers) -> BTreeMap<&'static str, String> {
         authority.split('/').next().unwrap().to_owned()
     };
     BTreeMap::from([
+        ("172.31.250.0/24", "127.0.0.1/32".to_owned()),
         ("postgres:5432", host(&database)),
         ("rabbitmq:5672", host(&servers.rabbitmq.url(PLACE))),
         ("redis:6379/0", format!("{}/{number}", host(&servers.redis.url(number)))),

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use super::addresses;
 use super::containers::{Container, Engine, PATIENCE, Proxy};
 use super::names::Names;
 use super::visitor::{Seen, Visitor};
 use crate::bed::form::Form;
 use crate::bed::servers::Servers;
-use crate::bed::wait::until;
+use crate::bed::wait::{eventually, until};
 
 /// Visitors at a time.
 const CROWD: usize = 8;
@@ -102,6 +103,7 @@ async fn the_services_of_the_compose_file_do_as_processes_what_they_shall_do_as_
 
     a_ticket_is_made_and_seen(proxy.address()).await;
     what_is_the_operators_is_not_shown(proxy.address()).await;
+    addresses::are_counted_as_the_proxy_sees_them(proxy.address()).await;
 
     let crowd = Crowd::at(proxy.address());
     crowd.goes_on_for(100).await;
@@ -119,6 +121,8 @@ async fn the_services_of_the_compose_file_do_as_processes_what_they_shall_do_as_
     crowd.goes_on_for(100).await;
     let seen = crowd.ends().await;
     assert_all_taken(&seen, &proxy);
+    // Each form has a key, so what the proxy sent twice was stored once. The one more is the first.
+    each_is_one_ticket(proxy.address(), seen.len() + 1).await;
 
     for container in [&third, &workers[1]] {
         assert!(container.stop().await.success(), "{}", container.process.log());
@@ -135,6 +139,11 @@ async fn a_ticket_is_made_and_seen(proxy: SocketAddr) {
     let number = made.json()["data"]["ticketNumber"].as_str().unwrap().to_owned();
     let found = visitor.get(proxy, &format!("/api/support/ticket/{number}"), "").await;
     assert_eq!((found.status, &found.json()["data"]["status"]), (200, &"open".into()));
+    // Told at once, though the stream goes on and a buffer would not be full for long.
+    let id = made.json()["data"]["id"].as_str().unwrap().to_owned();
+    let events = format!("/api/support/ticket/{id}/events");
+    let line = visitor.follow(proxy, &events, "data:").await;
+    assert!(line.contains(&number), "{line}");
 }
 
 async fn what_is_the_operators_is_not_shown(proxy: SocketAddr) {
@@ -157,6 +166,17 @@ async fn nobody_is_there(proxy: &Proxy) {
     assert_eq!((&problem["code"], &problem["status"]), (&"unavailable".into(), &503.into()));
     assert_eq!(problem["requestId"], "nobody");
     assert!(chrono::DateTime::parse_from_rfc3339(problem["timestamp"].as_str().unwrap()).is_ok());
+}
+
+async fn each_is_one_ticket(proxy: SocketAddr, count: usize) {
+    let visitor = Visitor::number(50_004);
+    let token = "authorization: Bearer example0admin0token\r\n";
+    eventually(PATIENCE, "every form is one ticket", async || {
+        let seen = visitor.get(proxy, "/api/support/stats", token).await;
+        let total = seen.json()["data"]["total"].as_u64().unwrap();
+        if total == count as u64 { Ok(()) } else { Err(format!("{total} of {count}")) }
+    })
+    .await;
 }
 
 fn nothing_secret_is_logged(containers: &[&Container<'_>], proxy: &Proxy) {

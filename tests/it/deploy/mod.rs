@@ -4,6 +4,7 @@
 //! holds it against its schema; what it understood is then run as plain processes: the very
 //! commands, environments and health checks, with nothing changed but names and ports.
 
+mod addresses;
 mod build;
 mod compose;
 mod containers;

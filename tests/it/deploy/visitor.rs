@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpSocket;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::bed::form::Form;
 
@@ -52,12 +52,34 @@ impl Visitor {
         self.ask(proxy, &head, &body).await
     }
 
+    /// Begins to read a stream that does not end, and stops at the first line that has `part`.
+    pub async fn follow(self, proxy: SocketAddr, path: &str, part: &str) -> String {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: support.example\r\n\r\n");
+        let exchange = async {
+            let mut stream = BufReader::new(self.connect(proxy).await?);
+            stream.write_all(request.as_bytes()).await?;
+            loop {
+                let mut line = String::new();
+                let is_end = stream.read_line(&mut line).await? == 0;
+                if is_end || line.contains(part) {
+                    return std::io::Result::Ok(line);
+                }
+            }
+        };
+        let line = tokio::time::timeout(DEADLINE, exchange).await;
+        line.expect("the line comes in time").expect("a stream")
+    }
+
+    async fn connect(self, proxy: SocketAddr) -> std::io::Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((self.0, 0).into())?;
+        socket.connect(proxy).await
+    }
+
     async fn ask(self, proxy: SocketAddr, head: &str, body: &str) -> Seen {
         let request = format!("{head}host: support.example\r\nconnection: close\r\n\r\n{body}");
         let exchange = async {
-            let socket = TcpSocket::new_v4()?;
-            socket.bind((self.0, 0).into())?;
-            let mut stream = socket.connect(proxy).await?;
+            let mut stream = self.connect(proxy).await?;
             stream.write_all(request.as_bytes()).await?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer).await?;
