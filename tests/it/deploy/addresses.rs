@@ -29,6 +29,10 @@ pub async fn are_counted_as_the_proxy_sees_them(proxy: SocketAddr) {
     ] {
         assert_eq!(counted(visitor, proxy, forged).await, own, "{forged}");
     }
+    // Whoever comes from where the proxy itself is, as all do whom Docker's gateway sends on, could
+    // name an address and be believed by the edge.
+    let inside = Visitor(Ipv4Addr::LOCALHOST);
+    assert_eq!(counted(inside, proxy, "x-forwarded-for: 203.0.113.7\r\n").await, "127.0.0.1");
     // The one in FRONT_PROXY is believed, as far as it tells of somebody who is not.
     let chain = "x-forwarded-for: 198.51.100.9, 203.0.113.7\r\n";
     assert_eq!(counted(FRONT, proxy, chain).await, "203.0.113.7");

@@ -172,6 +172,11 @@ pub struct Container<'a> {
 }
 
 impl Container<'_> {
+    /// Where it listens.
+    pub fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
     pub fn ip(&self) -> Ipv4Addr {
         let SocketAddr::V4(listen) = self.listen else { panic!("{}", self.listen) };
         *listen.ip()

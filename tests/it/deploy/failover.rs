@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use super::addresses;
 use super::containers::{Container, Engine, PATIENCE, Proxy};
+use super::mute::Mute;
 use super::names::Names;
 use super::visitor::{Seen, Visitor};
 use crate::bed::form::Form;
@@ -128,6 +129,12 @@ async fn the_services_of_the_compose_file_do_as_processes_what_they_shall_do_as_
         assert!(container.stop().await.success(), "{}", container.process.log());
     }
     nobody_is_there(&proxy).await;
+    // In the place of an edge, at an address of one.
+    let mute = engine.container("ingest", 6);
+    names.set(&[mute.ip()]);
+    let mute = Mute::start(mute.listen()).await;
+    until(PATIENCE, "the proxy is healthy again", async || proxy.is_healthy().await).await;
+    mute.is_given_again_only_what_has_a_key(proxy.address()).await;
     nothing_secret_is_logged(&[&edges[0], &edges[1], &third, &workers[0], &workers[1]], &proxy);
 }
 

@@ -11,6 +11,7 @@ mod containers;
 mod docker_compose;
 mod dockerfile;
 mod failover;
+mod mute;
 mod names;
 mod systemd;
 mod visitor;
