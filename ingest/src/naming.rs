@@ -22,7 +22,7 @@ use crate::{condition::NoAnswer, edge::Edge, key::IdempotencyKey, problem::Probl
 
 /// How long the store may take to say whether it has a submission. It is asked for a better answer,
 /// not for a right one: what is sent to the queue again is stored once all the same.
-const STORE_WAIT: Duration = Duration::from_millis(150);
+const STORE_WAIT: Duration = Duration::from_millis(100);
 
 /// For how long the same email, subject and message are a duplicate.
 const DUPLICATE_TTL: Duration = Duration::from_mins(10);

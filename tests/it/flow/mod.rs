@@ -6,6 +6,7 @@ mod crowd;
 mod crowd_tests;
 mod events;
 mod faults;
+mod keys;
 mod limits;
 mod numbers;
 mod poison;
