@@ -7,17 +7,25 @@ use axum::{
 };
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::problem::{Problem, Success};
+use crate::{
+    openapi::schemas::{self, Time},
+    problem::{Problem, Success},
+};
 
 /// Fits the answer to a typical submission, so that its buffer does not grow while it is written.
 const BODY_BYTES_TYPICAL: usize = 1024;
 
-#[derive(Serialize)]
-struct Envelope<'a, T> {
+/// What every success is told in.
+#[derive(Serialize, ToSchema)]
+pub struct Envelope<'a, T> {
+    #[schema(schema_with = schemas::always_true)]
     success: bool,
     data: &'a T,
+    /// A sentence for people.
     message: &'a str,
+    #[schema(value_type = Time)]
     timestamp: String,
 }
 

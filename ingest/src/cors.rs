@@ -32,7 +32,7 @@ const MAX_AGE_SECONDS: HeaderValue = HeaderValue::from_static("3600");
 
 /// Whether pages of other sites have any business with a route: the form, its ticket's progress,
 /// health, and the description of all of it. A route that is not here is not shared.
-fn is_public(route: &str) -> bool {
+pub fn is_public(route: &str) -> bool {
     let below_tickets = route.strip_prefix(TICKETS);
     below_tickets.is_some_and(|rest| ["", "/{reference}", "/{reference}/events"].contains(&rest))
         || ["/api/support/health", "/openapi.json"].contains(&route)

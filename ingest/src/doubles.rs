@@ -2,6 +2,7 @@
 //! on. What the real backends do is proven elsewhere.
 
 pub mod feed;
+mod heard;
 
 mod claims;
 mod limiter;
@@ -18,12 +19,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use axum::{
-    Router,
-    body::Body,
-    http::{HeaderMap, Request},
-    response::Response,
-};
+use axum::{Router, body::Body, http::Request};
 use chrono::{DateTime, Utc};
 use common::{
     clock::{Clock, SystemEntropy},
@@ -39,13 +35,12 @@ use common::{
         tokens::TokenReader,
     },
 };
-use http_body_util::BodyExt;
-use serde_json::Value;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use self::feed::ScriptedFeed;
+pub use self::heard::Heard;
 use crate::{
     Settings,
     client::Peer,
@@ -330,39 +325,8 @@ impl Stage {
         let request = request.extension(peer).body(body.into()).unwrap();
         let asked_at = Instant::now();
         let answer = self.router.clone().oneshot(request).await.unwrap();
-        Heard::of(answer, asked_at).await
-    }
-}
-
-/// An answer, read to its end.
-#[derive(Debug)]
-pub struct Heard {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub json: Value,
-    pub after: Duration,
-}
-
-impl Heard {
-    async fn of(answer: Response, asked_at: Instant) -> Self {
-        let after = asked_at.elapsed();
-        let (head, body) = answer.into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
-        let json = serde_json::from_slice(&bytes).unwrap_or_default();
-        Self { status: head.status.as_u16(), headers: head.headers, json, after }
-    }
-
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
-    }
-
-    /// Status, code and headers of a problem, whose document must be complete.
-    pub fn code(&self) -> (u16, &str) {
-        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
-        assert_eq!(self.json["status"], self.status);
-        assert_eq!(self.json["success"], false);
-        assert_eq!(self.json["requestId"], self.header("x-request-id"));
-        assert!(!self.json.to_string().contains("internal:") && self.json["title"].is_string());
-        (self.status, self.json["code"].as_str().unwrap())
+        let heard = Heard::of(answer, asked_at).await;
+        heard.assert_is_described(method, path);
+        heard
     }
 }

@@ -5,9 +5,14 @@ use common::domain::{
     Email, Form, Message, Name, Priority, Status, Subject, Submission, SubmissionId, Ticket,
     TicketNumber, UserId,
 };
-use serde::{Serialize, Serializer, ser::SerializeStruct};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
 
-use crate::answer::rfc3339;
+use crate::{
+    answer::rfc3339,
+    openapi::schemas::{self, Id, Number, PriorityWord, StatusWord, SubjectWord, Time},
+};
 
 /// The fields of a submission that its 201 repeats.
 pub struct Echo {
@@ -48,42 +53,68 @@ impl Echo {
 }
 
 /// `data` of a 201, and of the 200 that a duplicate gets.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = CreatedTicket)]
 pub struct Created<'a> {
-    pub number: &'a TicketNumber,
-    pub echo: &'a Echo,
-    pub submitted_at: DateTime<Utc>,
-    pub is_duplicate: bool,
+    #[schema(value_type = Id)]
+    id: Uuid,
+    #[schema(value_type = Number)]
+    ticket_number: String,
+    name: &'a str,
+    email: &'a str,
+    #[schema(value_type = SubjectWord)]
+    subject: &'static str,
+    message: &'a str,
+    #[schema(value_type = StatusWord)]
+    status: &'static str,
+    #[schema(value_type = PriorityWord)]
+    priority: &'static str,
+    #[schema(value_type = Time)]
+    submitted_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    user_id: Option<&'a str>,
+    /// Of one that was submitted before, without a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = schemas::always_true, required = false)]
+    duplicate: Option<bool>,
 }
 
-impl Serialize for Created<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { number, echo, submitted_at, is_duplicate } = self;
-        let mut data = serializer.serialize_struct("Created", 11)?;
-        data.serialize_field("id", &echo.id.as_uuid())?;
-        data.serialize_field("ticketNumber", &format_args!("{number}"))?;
-        data.serialize_field("name", echo.name.as_str())?;
-        data.serialize_field("email", echo.email.as_str())?;
-        data.serialize_field("subject", echo.subject.as_str())?;
-        data.serialize_field("message", echo.message.as_str())?;
-        data.serialize_field("status", echo.status.as_str())?;
-        data.serialize_field("priority", Priority::from(echo.subject).as_str())?;
-        data.serialize_field("submittedAt", &rfc3339(*submitted_at))?;
-        if let Some(user_id) = &echo.user_id {
-            data.serialize_field("userId", user_id.as_str())?;
+impl<'a> Created<'a> {
+    pub fn of(
+        echo: &'a Echo,
+        number: &TicketNumber,
+        submitted_at: DateTime<Utc>,
+        is_duplicate: bool,
+    ) -> Self {
+        Self {
+            id: echo.id.as_uuid(),
+            ticket_number: number.to_string(),
+            name: echo.name.as_str(),
+            email: echo.email.as_str(),
+            subject: echo.subject.as_str(),
+            message: echo.message.as_str(),
+            status: echo.status.as_str(),
+            priority: Priority::from(echo.subject).as_str(),
+            submitted_at: rfc3339(submitted_at),
+            user_id: echo.user_id.as_ref().map(UserId::as_str),
+            duplicate: is_duplicate.then_some(true),
         }
-        if *is_duplicate {
-            data.serialize_field("duplicate", &true)?;
-        }
-        data.end()
     }
 }
 
 /// `data` of a 202, and of a look-up of what is still queued.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = QueuedSubmission)]
 pub struct Queued {
-    id: uuid::Uuid,
+    #[schema(value_type = Id)]
+    id: Uuid,
+    #[schema(schema_with = schemas::queued)]
     status: &'static str,
+    /// Of one that may have been submitted before, without a key.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = schemas::always_true, required = false)]
     duplicate: Option<bool>,
 }
 

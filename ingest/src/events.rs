@@ -10,21 +10,24 @@ use axum::{
 };
 use common::{chain, cloud_event::CloudEvent, domain::Role, ports::events::Cursor};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     answer::enveloped,
     auth,
     edge::Edge,
+    openapi::replay::EventSchema,
     problem::{Problem, Success},
     query::values,
 };
 
-const LIMIT_DEFAULT: u32 = 100;
-const LIMIT_MAX: u32 = 1_000;
+pub const LIMIT_DEFAULT: u32 = 100;
+pub const LIMIT_MAX: u32 = 1_000;
 
 /// One page of them, in the order in which they are published.
-#[derive(Serialize)]
-struct Events {
+#[derive(Serialize, ToSchema)]
+pub struct Events {
+    #[schema(value_type = Vec<EventSchema>)]
     events: Vec<CloudEvent>,
     /// What to say as `after` next, at once or later: it is the same until there is more.
     next: String,

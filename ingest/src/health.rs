@@ -16,12 +16,17 @@ use futures_util::future::join_all;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
+use utoipa::{
+    ToSchema,
+    openapi::{Object, ObjectBuilder, Schema, schema::Type},
+};
 
 use crate::{
     answer::plain,
     condition::{Condition, NoAnswer},
     edge::Edge,
     measure,
+    openapi::schemas,
     problem::{Problem, Success},
 };
 
@@ -161,18 +166,52 @@ pub async fn ready(State(edge): State<Arc<Edge>>) -> Result<Response, Problem> {
     }
 }
 
-#[derive(Serialize)]
-struct Word {
+/// Yes or no.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Probe)]
+pub struct Word {
+    #[schema(schema_with = yes_or_no)]
     status: &'static str,
 }
 
-#[derive(Serialize)]
+fn yes_or_no() -> Object {
+    schemas::one_of(["ok", "unavailable"])
+}
+
+/// How the service is.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Body {
+#[schema(as = Health)]
+pub struct Body {
+    /// `ok`; `degraded`, when submissions are taken and something else is down; `unavailable`, when
+    /// they are not.
+    #[schema(schema_with = condition)]
     status: &'static str,
     version: &'static str,
     uptime_seconds: u64,
+    #[schema(schema_with = components)]
     components: Components,
+}
+
+fn condition() -> Object {
+    schemas::one_of(["ok", "degraded", "unavailable"])
+}
+
+/// A report each, with the figures that it tells along.
+fn components() -> Object {
+    let count = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).build();
+    let report = ObjectBuilder::new()
+        .property("status", schemas::one_of(["up", "down"]))
+        .required("status")
+        .property("latencyMs", ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0)))
+        .required("latencyMs")
+        .additional_properties(Some(Schema::from(count)))
+        .build();
+    Component::ALL
+        .map(Component::as_str)
+        .into_iter()
+        .fold(ObjectBuilder::new(), |all, name| all.property(name, report.clone()).required(name))
+        .build()
 }
 
 struct Components([Report; Component::ALL.len()]);

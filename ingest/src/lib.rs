@@ -23,6 +23,7 @@ mod limits;
 mod lookup;
 mod measure;
 mod naming;
+mod openapi;
 mod payload;
 mod prefer;
 mod problem;
@@ -51,6 +52,12 @@ use common::{
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+/// The `OpenAPI` document of the public API, as JSON.
+#[must_use]
+pub fn openapi() -> &'static str {
+    openapi::document()
+}
 
 /// What an operator decides about the edge.
 pub struct Settings {

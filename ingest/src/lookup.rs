@@ -11,6 +11,7 @@ use common::{
 };
 use serde::Serialize;
 use tokio::time::timeout;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
     condition::NoAnswer,
     echo::Queued,
     edge::Edge,
+    openapi::schemas::{Id, Number, PriorityWord, StatusWord, SubjectWord, Time},
     problem::{Problem, Success},
     routes::TICKETS,
 };
@@ -91,23 +93,34 @@ fn issued_at(id: SubmissionId) -> Option<DateTime<Utc>> {
 }
 
 /// What the number shows: nothing of who asked, or what.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Progress {
+pub struct Progress {
+    #[schema(value_type = Number)]
     ticket_number: String,
+    #[schema(value_type = SubjectWord)]
     subject: &'static str,
+    #[schema(value_type = StatusWord)]
     status: &'static str,
+    #[schema(value_type = PriorityWord)]
     priority: &'static str,
+    #[schema(value_type = Time)]
     submitted_at: String,
+    #[schema(value_type = Time)]
     updated_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Time)]
     resolved_at: Option<String>,
+    /// Every status it has had, the first one first.
     history: Vec<Step>,
 }
 
-#[derive(Serialize)]
-struct Step {
+/// A status, and since when.
+#[derive(Serialize, ToSchema)]
+pub struct Step {
+    #[schema(value_type = StatusWord)]
     status: &'static str,
+    #[schema(value_type = Time)]
     at: String,
 }
 
@@ -130,21 +143,27 @@ impl From<&Ticket> for Progress {
 }
 
 /// What the id shows: the progress, and what its submitter sent.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Whole<'a> {
+#[schema(as = Ticket)]
+pub struct Whole<'a> {
+    #[schema(value_type = Id)]
     id: Uuid,
     #[serde(flatten)]
     progress: Progress,
     name: &'a str,
     email: &'a str,
     message: &'a str,
+    /// The sender's time, to the letter.
     timestamp: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     user_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     user_agent: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     url: Option<&'a str>,
 }
 

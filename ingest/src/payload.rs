@@ -17,7 +17,7 @@ use serde_json::{error::Category, value::RawValue};
 use crate::problem::{FieldError, Problem};
 
 /// Names on the wire, in the order in which violations are told.
-const FIELDS: [&str; 8] =
+pub const FIELDS: [&str; 8] =
     ["name", "email", "subject", "message", "timestamp", "userId", "userAgent", "url"];
 /// The same as JSON pointers.
 const POINTERS: [&str; FIELDS.len()] =

@@ -11,8 +11,12 @@ use axum::{
 };
 use common::ports::limits::Standing;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::limits::whole_seconds;
+use crate::{
+    limits::whole_seconds,
+    openapi::schemas::{self, Time},
+};
 
 /// What a caller should wait before trying again, in seconds. Ports reconnect within a second or
 /// two, and a caller that comes back at once finds the same outage.
@@ -100,7 +104,8 @@ pub enum Problem {
 }
 
 /// One field that breaks one rule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Violation)]
 pub struct FieldError {
     /// Where it stands in the body (RFC 6901).
     pub pointer: &'static str,
@@ -110,20 +115,34 @@ pub struct FieldError {
     pub detail: String,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// Why a request has no other answer (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Problem)]
+pub struct Document<'a> {
+    #[schema(schema_with = schemas::always_false)]
     success: bool,
+    /// `urn:supportline:problem:` and the code with hyphens: it names the kind of problem for ever,
+    /// wherever its documentation is kept.
+    #[schema(pattern = "^urn:supportline:problem:[a-z-]+$")]
     r#type: String,
-    title: &'static str,
+    /// The kind of problem in a few words.
+    pub title: &'static str,
+    /// The status of the answer.
     status: u16,
-    detail: &'static str,
+    /// A sentence for people.
+    pub detail: &'static str,
+    /// The word for programs.
     code: &'static str,
+    /// All that is wrong with the fields, in the order of the form.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
+    /// The policies of which nothing is left.
     #[serde(rename = "violated-policies", skip_serializing_if = "<[_]>::is_empty")]
     violated_policies: &'a [&'static str],
-    #[serde(rename = "requestId")]
+    /// As in `X-Request-Id`.
     request_id: &'a str,
+    #[schema(value_type = Time)]
     timestamp: &'a str,
 }
 
@@ -231,16 +250,20 @@ impl Problem {
         self.kind().1
     }
 
-    /// Writes the document into a response that this problem was turned into before. Headers that
-    /// the response was given since then stay.
-    pub fn write_into(&self, response: &mut Response, request_id: &str, timestamp: &str) {
+    /// Its status.
+    pub const fn status(&self) -> StatusCode {
+        self.kind().0
+    }
+
+    /// What a caller is told.
+    pub fn document<'a>(&'a self, request_id: &'a str, timestamp: &'a str) -> Document<'a> {
         let (status, code) = self.kind();
         let (title, detail) = self.words();
         let errors =
             if let Self::ValidationFailed(errors) = self { errors.as_slice() } else { &[] };
         let violated_policies =
             if let Self::RateLimited { violated, .. } = self { violated.as_slice() } else { &[] };
-        let document = Document {
+        Document {
             success: false,
             r#type: format!("urn:supportline:problem:{}", code.replace('_', "-")),
             title,
@@ -251,7 +274,13 @@ impl Problem {
             violated_policies,
             request_id,
             timestamp,
-        };
+        }
+    }
+
+    /// Writes the document into a response that this problem was turned into before. Headers that
+    /// the response was given since then stay.
+    pub fn write_into(&self, response: &mut Response, request_id: &str, timestamp: &str) {
+        let document = self.document(request_id, timestamp);
         // Strings under string keys always serialize; an empty body is better than no answer.
         *response.body_mut() = Body::from(serde_json::to_vec(&document).unwrap_or_default());
         response

@@ -24,18 +24,20 @@ use common::{
 use futures_util::stream;
 use serde::Serialize;
 use tokio::time::{Instant, sleep, sleep_until};
+use utoipa::ToSchema;
 
 use crate::{
     answer::rfc3339,
     edge::Edge,
     hub::{Full, News, Seat},
     lookup,
+    openapi::schemas::{self, Number, PriorityWord, SubjectWord, Time},
     problem::Problem,
     routes::TICKETS,
 };
 
 /// The name of every event. Others may come to stand beside it.
-const EVENT: &str = "progress";
+pub const EVENT: &str = "progress";
 
 /// Proxies end connections that are silent for a minute, some for half of one.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -141,17 +143,24 @@ struct Reached {
 }
 
 /// What a step says: nothing personal, so that a page may show it to whoever looks on.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Progress {
+#[schema(as = ProgressEvent)]
+pub struct Progress {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Number)]
     ticket_number: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = SubjectWord)]
     subject: Option<&'static str>,
+    /// `queued`, with no other field, until the ticket is numbered.
+    #[schema(schema_with = schemas::progress)]
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = PriorityWord)]
     priority: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Time)]
     at: Option<String>,
 }
 

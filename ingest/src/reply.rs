@@ -63,7 +63,7 @@ impl Reply<'_> {
         number: &TicketNumber,
         submitted_at: DateTime<Utc>,
     ) -> Result<Response, Problem> {
-        let data = Created { number, echo, submitted_at, is_duplicate: false };
+        let data = Created::of(echo, number, submitted_at, false);
         let message = "Support ticket created successfully";
         self.told(Success::Created, message, &data)
     }
@@ -72,7 +72,7 @@ impl Reply<'_> {
     pub fn duplicate(self, ticket: Ticket) -> Result<Response, Problem> {
         let (number, submitted_at) = (ticket.number.clone(), ticket.submitted_at);
         let echo = Echo::of_ticket(ticket);
-        let data = Created { number: &number, echo: &echo, submitted_at, is_duplicate: true };
+        let data = Created::of(&echo, &number, submitted_at, true);
         let message = "This was submitted before; here is its support ticket";
         self.told(Success::Found, message, &data)
     }

@@ -1,52 +1,109 @@
-//! Which address leads where.
+//! Which address leads where. A route cannot be added without its description, and has no method
+//! that the description does not have.
 
 use std::sync::Arc;
 
 use axum::{
-    Router, middleware,
-    routing::{get, post},
+    Router,
+    handler::Handler,
+    middleware,
+    routing::{self, MethodRouter},
 };
+use common::ports::limits::Policy;
 
 use crate::{
-    edge::Edge, events, health, limits, lookup, measure, problem::Problem, progress, request,
-    stats, submit, whoami,
+    edge::Edge,
+    events, health, limits, lookup, measure,
+    openapi::{self, Operation, Schemas, process, replay, statistics, tickets},
+    problem::Problem,
+    progress, request, stats, submit, whoami,
 };
 
 /// Where submissions are posted, and under which they are found again.
 pub const TICKETS: &str = "/api/support/ticket";
 
+/// One method of one address.
+pub struct Route {
+    pub path: &'static str,
+    /// As the `OpenAPI` document writes it.
+    pub method: &'static str,
+    pub describe: Describe,
+    /// What is counted for it.
+    pub policy: Option<Policy>,
+    handler: MethodRouter<Arc<Edge>>,
+}
+
+impl Route {
+    fn limited(self, policy: Policy) -> Self {
+        Self { policy: Some(policy), ..self }
+    }
+
+    /// The handler within the limits of the route.
+    fn guarded(self, edge: &Arc<Edge>) -> MethodRouter<Arc<Edge>> {
+        let edge = Arc::clone(edge);
+        let handler = self.handler;
+        match self.policy {
+            None => handler,
+            Some(Policy::Create | Policy::Attempts) => {
+                handler.route_layer(middleware::from_fn_with_state(edge, limits::submissions))
+            }
+            Some(Policy::Lookup) => {
+                handler.route_layer(middleware::from_fn_with_state(edge, limits::look_ups))
+            }
+            Some(Policy::Stats) => {
+                handler.route_layer(middleware::from_fn_with_state(edge, limits::statistics))
+            }
+        }
+    }
+}
+
+type Describe = fn(&mut Schemas) -> Operation;
+
+fn get<T: 'static>(
+    path: &'static str,
+    handler: impl Handler<T, Arc<Edge>>,
+    describe: Describe,
+) -> Route {
+    Route { path, method: "get", describe, policy: None, handler: routing::get(handler) }
+}
+
+fn post<T: 'static>(
+    path: &'static str,
+    handler: impl Handler<T, Arc<Edge>>,
+    describe: Describe,
+) -> Route {
+    Route { path, method: "post", describe, policy: None, handler: routing::post(handler) }
+}
+
+/// Every route there is.
+pub fn all() -> Vec<Route> {
+    vec![
+        post(TICKETS, submit::submit, tickets::submit).limited(Policy::Create),
+        get("/api/support/ticket/{reference}", lookup::look_up, tickets::look_up)
+            .limited(Policy::Lookup),
+        get("/api/support/ticket/{reference}/events", progress::events, tickets::events)
+            .limited(Policy::Lookup),
+        get("/api/support/stats", stats::stats, statistics::statistics).limited(Policy::Stats),
+        get("/api/support/events", events::events, replay::events),
+        get("/api/support/whoami", whoami::whoami, process::whoami),
+        get("/api/support/health", health::health, process::health),
+        get("/livez", health::live, process::live),
+        get("/readyz", health::ready, process::ready),
+        get("/metrics", measure::metrics, process::metrics),
+        get("/openapi.json", openapi::openapi_json, process::openapi),
+    ]
+}
+
 /// The public API.
 pub fn router(edge: Arc<Edge>) -> Router {
-    Router::new()
-        .merge(limited(&edge))
-        .route("/api/support/events", get(events::events))
-        .route("/api/support/whoami", get(whoami::whoami))
-        .route("/api/support/health", get(health::health))
-        .route("/livez", get(health::live))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(measure::metrics))
+    let routes = Router::new();
+    all()
+        .into_iter()
+        .fold(routes, |routes, route| routes.route(route.path, route.guarded(&edge)))
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(middleware::from_fn_with_state(Arc::clone(&edge), request::around))
         .with_state(edge)
-}
-
-/// What is limited, each within the limits of its own.
-fn limited(edge: &Arc<Edge>) -> Router<Arc<Edge>> {
-    let submissions = middleware::from_fn_with_state(Arc::clone(edge), limits::submissions);
-    let look_ups = middleware::from_fn_with_state(Arc::clone(edge), limits::look_ups);
-    let statistics = middleware::from_fn_with_state(Arc::clone(edge), limits::statistics);
-    Router::new()
-        .route(TICKETS, post(submit::submit).route_layer(submissions))
-        .route(
-            &format!("{TICKETS}/{{reference}}"),
-            get(lookup::look_up).route_layer(look_ups.clone()),
-        )
-        .route(
-            &format!("{TICKETS}/{{reference}}/events"),
-            get(progress::events).route_layer(look_ups),
-        )
-        .route("/api/support/stats", get(stats::stats).route_layer(statistics))
 }
 
 #[cfg(test)]
@@ -143,7 +200,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_page_keeps_a_policy_of_its_own() {
         let page = async || [(header::CONTENT_SECURITY_POLICY, "default-src 'self'")];
-        let stage = stage_with(Router::new().route("/page", get(page)));
+        let stage = stage_with(Router::new().route("/page", routing::get(page)));
         let heard = stage.get("/page").await;
         assert_eq!(heard.header("content-security-policy"), "default-src 'self'");
     }
@@ -151,7 +208,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_handler_that_does_not_end_is_answered_for() {
         let endless = async || -> Problem { std::future::pending().await };
-        let stage = stage_with(Router::new().route("/endless", get(endless)));
+        let stage = stage_with(Router::new().route("/endless", routing::get(endless)));
         let heard = stage.get("/endless").await;
         assert_eq!(heard.code(), (503, "overdue"));
         assert_eq!(heard.after, stage.edge.reply_wait + REQUEST_SPARE);
@@ -172,7 +229,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_panic_is_a_500_that_says_nothing() {
         let broken = async || -> Problem { panic!("with a secret") };
-        let stage = stage_with(Router::new().route("/broken", get(broken)));
+        let stage = stage_with(Router::new().route("/broken", routing::get(broken)));
         let heard = stage.get("/broken").await;
         assert_eq!(heard.code(), (500, "internal"));
         assert!(!heard.json.to_string().contains("secret"));

@@ -10,17 +10,19 @@ use axum::{
 use chrono::{Days, NaiveDate};
 use common::domain::{DAYS_MAX, Day, Priority, Role, Statistics, Status, Subject};
 use serde::{Serialize, Serializer};
+use utoipa::{ToSchema, openapi::Object};
 
 use crate::{
     answer::{enveloped, rfc3339},
     auth,
     edge::Edge,
+    openapi::schemas::{self, Time},
     problem::{Problem, Success},
     query::values,
     snapshot::{Snapshot, Source},
 };
 
-const DAYS_DEFAULT: u16 = 30;
+pub const DAYS_DEFAULT: u16 = 30;
 
 /// Answers with the counts; the token is looked at before anything else.
 pub async fn stats(
@@ -59,21 +61,48 @@ fn refuse_time_zone(query: &str) -> Result<(), Problem> {
     }
 }
 
-#[derive(Serialize)]
+/// The counts of all tickets.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Counts {
+#[schema(as = Statistics)]
+pub struct Counts {
     total: u64,
     open: u64,
+    #[schema(schema_with = by_status)]
     by_status: Words,
+    #[schema(schema_with = by_priority)]
     by_priority: Words,
+    #[schema(schema_with = by_subject)]
     by_subject: Words,
+    /// The last days, oldest first, none left out.
     daily: Vec<DayCounts>,
+    /// When the counts were read from the store.
+    #[schema(value_type = Time)]
     generated_at: String,
+    #[schema(schema_with = source)]
     source: &'static str,
 }
 
-#[derive(Serialize)]
-struct DayCounts {
+fn by_status() -> Object {
+    schemas::counts(Status::ALL.iter().map(|word| word.as_str()))
+}
+
+fn by_priority() -> Object {
+    schemas::counts(Priority::ALL.iter().map(|word| word.as_str()))
+}
+
+fn by_subject() -> Object {
+    schemas::counts(Subject::ALL.iter().map(|word| word.as_str()))
+}
+
+fn source() -> Object {
+    schemas::one_of(["cache", "store"])
+}
+
+/// What happened on one day, which is one of UTC.
+#[derive(Serialize, ToSchema)]
+pub struct DayCounts {
+    #[schema(value_type = String, format = Date)]
     date: NaiveDate,
     created: u64,
     resolved: u64,

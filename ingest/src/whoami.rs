@@ -12,6 +12,7 @@ use common::{
     ports::limits::{Standing, Tally},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     answer::enveloped,
@@ -45,9 +46,10 @@ pub async fn whoami(State(edge): State<Arc<Edge>>, request: Request) -> Result<R
     enveloped(Success::Found, "How this request is counted", &data, edge.clock.now())
 }
 
-#[derive(Serialize)]
+/// Which address a request is counted under, and why.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Whoami<'a> {
+pub struct Whoami<'a> {
     address: String,
     counted_as: String,
     peer: String,
@@ -59,7 +61,8 @@ struct Whoami<'a> {
 }
 
 /// A station on the way from the peer to the client.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Hop)]
 struct Step<'a> {
     said: &'a str,
     trusted: bool,
@@ -78,7 +81,8 @@ impl<'a> From<&'a Hop> for Step<'a> {
     }
 }
 
-#[derive(Serialize)]
+/// How the client stands with a policy.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Limit {
     policy: &'static str,

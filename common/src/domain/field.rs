@@ -8,15 +8,6 @@ use email_address::{EmailAddress, Options};
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 use url::Url;
 
-const NAME_CHARS_MAX: usize = 100;
-const EMAIL_BYTES_MAX: usize = 254;
-const MESSAGE_CHARS_MAX: usize = 10_000;
-const USER_ID_CHARS_MAX: usize = 128;
-const USER_AGENT_CHARS_MAX: usize = 512;
-const URL_CHARS_MAX: usize = 2_048;
-/// RFC 3339 leaves the number of fractional digits open; this leaves room for nanoseconds twice.
-const TIMESTAMP_BYTES_MAX: usize = 40;
-
 /// A rule of one field that a value breaks. Never repeats the value: it may be personal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleViolation {
@@ -99,33 +90,40 @@ text_field! {
 }
 
 impl Name {
+    /// Longest name, after trimming.
+    pub const CHARS_MAX: usize = 100;
+
     /// Trims white space at both ends, then applies the rule.
     pub fn parse(text: &str) -> Result<Self, RuleViolation> {
         let text = trimmed(text)?;
         one_line(text)?;
-        chars_at_most(text, NAME_CHARS_MAX)?;
+        chars_at_most(text, Self::CHARS_MAX)?;
         Ok(Self(text.to_owned()))
     }
 }
 
 impl Message {
+    /// Longest message, after trimming.
+    pub const CHARS_MAX: usize = 10_000;
+
     /// Trims white space at both ends, then applies the rule.
     pub fn parse(text: &str) -> Result<Self, RuleViolation> {
         let text = trimmed(text)?;
-        chars_at_most(text, MESSAGE_CHARS_MAX)?;
+        chars_at_most(text, Self::CHARS_MAX)?;
         Ok(Self(text.to_owned()))
     }
 }
 
 impl Email {
+    /// Longest address.
+    pub const BYTES_MAX: usize = 254;
+
     /// Takes the address as it is; nothing is trimmed or folded.
     pub fn parse(text: &str) -> Result<Self, RuleViolation> {
         no_control_characters(text)?;
-        if text.len() > EMAIL_BYTES_MAX {
-            return Err(RuleViolation::new(
-                "too_long",
-                format!("must be at most {EMAIL_BYTES_MAX} bytes"),
-            ));
+        if text.len() > Self::BYTES_MAX {
+            let detail = format!("must be at most {} bytes", Self::BYTES_MAX);
+            return Err(RuleViolation::new("too_long", detail));
         }
         let options =
             Options::default().with_required_tld().without_display_text().without_domain_literal();
@@ -143,10 +141,13 @@ impl Email {
 }
 
 impl ClientTimestamp {
+    /// RFC 3339 leaves the number of digits open; this leaves room for nanoseconds twice.
+    pub const BYTES_MAX: usize = 40;
+
     /// Takes the text as it is, if RFC 3339 knows it.
     pub fn parse(text: &str) -> Result<Self, RuleViolation> {
         // chrono also reads a space for the T and years of more than four digits.
-        let shaped = text.len() <= TIMESTAMP_BYTES_MAX
+        let shaped = text.len() <= Self::BYTES_MAX
             && matches!(text.as_bytes().get(10), Some(b'T' | b't'))
             && text.bytes().take(4).all(|byte| byte.is_ascii_digit());
         if shaped && DateTime::parse_from_rfc3339(text).is_ok() {
@@ -161,31 +162,40 @@ impl ClientTimestamp {
 }
 
 impl UserId {
+    /// Longest user id.
+    pub const CHARS_MAX: usize = 128;
+
     /// Takes the text as it is.
     pub fn parse(text: &str) -> Result<Self, RuleViolation> {
         one_line(text)?;
         no_control_characters(text)?;
-        chars_at_most(text, USER_ID_CHARS_MAX)?;
+        chars_at_most(text, Self::CHARS_MAX)?;
         Ok(Self(text.to_owned()))
     }
 }
 
 impl UserAgent {
+    /// Longest name of a browser.
+    pub const CHARS_MAX: usize = 512;
+
     /// Takes the text as it is.
     pub fn parse(text: &str) -> Result<Self, RuleViolation> {
         one_line(text)?;
         no_control_characters(text)?;
-        chars_at_most(text, USER_AGENT_CHARS_MAX)?;
+        chars_at_most(text, Self::CHARS_MAX)?;
         Ok(Self(text.to_owned()))
     }
 }
 
 impl PageUrl {
+    /// Longest URL.
+    pub const CHARS_MAX: usize = 2_048;
+
     /// Takes the text as it is, if it is an absolute web address.
     pub fn parse(text: &str) -> Result<Self, RuleViolation> {
         one_line(text)?;
         no_control_characters(text)?;
-        chars_at_most(text, URL_CHARS_MAX)?;
+        chars_at_most(text, Self::CHARS_MAX)?;
         // The parser repairs `http:/x`, `http:\\x` and surrounding blanks; what is stored is the
         // text, so the text itself must be in order.
         let scheme_written_out = ["http://", "https://"].iter().any(|scheme| {
@@ -302,9 +312,8 @@ mod tests {
     #[test]
     fn an_address_is_one_address_and_nothing_else() {
         let local = "l".repeat(64);
-        for text in
-            ["ada@example.org", "a.b+c@x-y.co.uk", "münchen@exämple.de", &format!("{local}@x.io")]
-        {
+        let longest = format!("{local}@x.io");
+        for text in ["ada@example.org", "a.b+c@x-y.co.uk", "münchen@exämple.de", &longest] {
             assert_eq!(code(Email::parse(text)), "ok", "{text}");
         }
         for text in [
@@ -383,9 +392,7 @@ mod tests {
         ] {
             assert_eq!(code(PageUrl::parse(text)), "invalid_url", "{text}");
         }
-        assert_eq!(
-            code(PageUrl::parse(&format!("https://x.io/{}", "a".repeat(2_040)))),
-            "too_long"
-        );
+        let long = format!("https://x.io/{}", "a".repeat(2_040));
+        assert_eq!(code(PageUrl::parse(&long)), "too_long");
     }
 }

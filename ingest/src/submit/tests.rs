@@ -146,7 +146,12 @@ async fn what_is_answered_202_is_followed_until_its_number_is_heard() {
 
 #[tokio::test(start_paused = true)]
 async fn a_saturated_edge_sheds_submissions_unread_and_answers_the_rest() {
-    let stage = stage(Mood::Silent, None);
+    // From everywhere at once: no client by itself gets so far.
+    let mut settings = crate::doubles::settings(seconds(20));
+    settings.limits.attempts = None;
+    let stage = Stage::with(&settings);
+    *stage.publisher.mood.lock().unwrap() = Mood::Silent;
+    *stage.publisher.receipts_after.lock().unwrap() = None;
     // Not all at once: what the window takes leaves room for more.
     let one_of_many = async |index: u64| {
         tokio::time::sleep(Duration::from_millis(index / 1_000)).await;

@@ -80,7 +80,7 @@ impl Api {
     }
 
     fn of(system: &'static TestSystem) -> Self {
-        Self { system, client: Client::new(system.edge(0).address()) }
+        Self { system, client: Client::of_the_api(system.edge(0).address()) }
     }
 
     /// Asks for a path.

@@ -1,7 +1,8 @@
-//! A small HTTP client. It never sends a request twice: how often is what tests are about.
+//! A small HTTP client. It never sends a request twice: how often is what tests are about. And it
+//! holds every answer of the public API against the `OpenAPI` document.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +17,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::document::Document;
+
 /// Nothing we serve may take longer, whatever is broken behind it.
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -25,12 +28,18 @@ const DEADLINE: Duration = Duration::from_secs(10);
 pub struct Client {
     address: SocketAddr,
     idle: Arc<Mutex<Vec<SendRequest<Full<Bytes>>>>>,
+    is_of_the_api: bool,
 }
 
 impl Client {
     /// A client of the server at `address`; connects when it is first used.
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, idle: Arc::default() }
+        Self { address, idle: Arc::default(), is_of_the_api: false }
+    }
+
+    /// A client of a public edge: an answer that the document does not describe fails the test.
+    pub fn of_the_api(address: SocketAddr) -> Self {
+        Self { is_of_the_api: true, ..Self::new(address) }
     }
 
     /// Begins a GET request.
@@ -74,6 +83,7 @@ impl Client {
     }
 
     async fn exchange(&self, request: Request<Bytes>) -> Result<Answer, Failure> {
+        let (method, path) = (request.method().clone(), request.uri().clone());
         let mut request = request.map(Full::new);
         let (response, connection) = loop {
             let mut connection = self.connection().await?;
@@ -89,7 +99,11 @@ impl Client {
         let (head, body) = response.into_parts();
         let body = body.collect().await?.to_bytes();
         self.idle.lock().expect("no panic under this lock").push(connection);
-        Ok(Answer { status: head.status, headers: head.headers, body })
+        let answer = Answer { status: head.status, headers: head.headers, body };
+        if self.is_of_the_api {
+            assert_is_described(&method, path.path(), &answer);
+        }
+        Ok(answer)
     }
 
     async fn connection(&self) -> Result<SendRequest<Full<Bytes>>, Failure> {
@@ -108,6 +122,14 @@ impl Client {
     fn pop_idle(&self) -> Option<SendRequest<Full<Bytes>>> {
         self.idle.lock().expect("no panic under this lock").pop()
     }
+}
+
+fn assert_is_described(method: &Method, path: &str, answer: &Answer) {
+    static DOCUMENT: LazyLock<Document> = LazyLock::new(|| Document::parse(ingest::openapi()));
+    let Answer { status, headers, body } = answer;
+    let violations = DOCUMENT.violations(method, path, *status, headers, body);
+    let told = violations.join("\n");
+    assert!(violations.is_empty(), "{method} {path} answers {answer:?}, and the document:\n{told}");
 }
 
 /// Why there is no answer: a broken or refused connection, or the deadline.

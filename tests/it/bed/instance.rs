@@ -48,7 +48,9 @@ impl Instance {
         let name = format!("{role}-{}", port.number());
         let process = Process::new(&name, folder, command);
         process.start();
-        let client = Client::new(port.address());
+        // A worker has probes and no API.
+        let is_edge = ["serve", "ingest"].contains(&role);
+        let client = if is_edge { Client::of_the_api } else { Client::new }(port.address());
         Self { process, port, client }
     }
 

@@ -13,6 +13,7 @@
 
 pub mod changes;
 pub mod client;
+pub mod document;
 pub mod event_stream;
 pub mod example;
 pub mod folder;

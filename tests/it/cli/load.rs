@@ -38,7 +38,7 @@ impl Load {
         let accepted = Arc::new(Mutex::new(Vec::new()));
         let mut senders = JoinSet::new();
         for _ in 0..SENDERS {
-            senders.spawn(send(Client::new(address), Arc::clone(&accepted)));
+            senders.spawn(send(Client::of_the_api(address), Arc::clone(&accepted)));
         }
         Self { accepted, senders }
     }

@@ -166,7 +166,7 @@ impl Curl {
     fn request(&self, expected: SocketAddr) -> Asking {
         assert_eq!(self.address, expected);
         let method = if self.body.is_some() { Method::POST } else { Method::GET };
-        let mut request = Client::new(self.address).request(method, &self.path);
+        let mut request = Client::of_the_api(self.address).request(method, &self.path);
         for (name, value) in &self.headers {
             let name = match name.as_str() {
                 "content-type" => "content-type",

@@ -1,0 +1,184 @@
+//! An operation of the document: what may be asked, and everything that may be answered.
+
+use std::collections::{BTreeMap, btree_map::Entry};
+
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use super::{headers, problems, schemas::Schemas};
+use crate::problem::{Problem, Success};
+
+/// One method of one address.
+pub struct Operation {
+    /// The name of the function that a generated client makes of it.
+    pub id: &'static str,
+    pub tag: &'static str,
+    pub summary: &'static str,
+    pub description: String,
+    /// Beside the headers that every request may carry.
+    pub parameters: Vec<Value>,
+    pub body: Option<Value>,
+    pub answers: Vec<Answer>,
+    /// One of each kind that may be answered, beside those of every route.
+    pub problems: Vec<Problem>,
+    /// Names of headers that its answers may carry, problems too.
+    pub optional_headers: Vec<&'static str>,
+    /// The roles of the bearer tokens that are admitted; without any it is public.
+    pub roles: &'static [&'static str],
+}
+
+impl Operation {
+    /// A public operation without parameters, whose one answer is still to be told.
+    pub fn new(id: &'static str, tag: &'static str, summary: &'static str) -> Self {
+        Self {
+            id,
+            tag,
+            summary,
+            description: String::new(),
+            parameters: Vec::new(),
+            body: None,
+            answers: Vec::new(),
+            problems: Vec::new(),
+            optional_headers: Vec::new(),
+            roles: &[],
+        }
+    }
+
+    pub fn into_json(self, schemas: &mut Schemas) -> Value {
+        let mut responses = BTreeMap::new();
+        for answer in &self.answers {
+            let mut headers: Vec<_> = self.common_headers().collect();
+            headers.extend(answer.headers.iter().copied());
+            responses.insert(answer.success.status().as_u16(), answer.to_json(headers));
+        }
+        for (status, response) in problems::responses(&self.problems, schemas, |names| {
+            self.common_headers().chain(names).collect()
+        }) {
+            match responses.entry(status) {
+                Entry::Vacant(entry) => {
+                    entry.insert(response);
+                }
+                Entry::Occupied(mut entry) => merge(entry.get_mut(), response),
+            }
+        }
+        let responses: Map<_, _> =
+            responses.into_iter().map(|(status, it)| (status.to_string(), it)).collect();
+        let tracing = headers::OF_EVERY_REQUEST
+            .map(|name| json!({"$ref": format!("#/components/parameters/{name}")}));
+        let mut operation = json!({
+            "operationId": self.id,
+            "tags": [self.tag],
+            "summary": self.summary,
+            "description": self.description,
+            "parameters": self.parameters.into_iter().chain(tracing).collect::<Vec<_>>(),
+            "responses": responses,
+            "security": [],
+        });
+        if let Some(body) = self.body {
+            operation["requestBody"] = body;
+        }
+        if !self.roles.is_empty() {
+            operation["security"] = json!([{"token": self.roles}]);
+        }
+        operation
+    }
+
+    fn common_headers(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        let optional = self.optional_headers.iter().map(|name| (*name, false));
+        let required = headers::EVERYWHERE.iter().map(|name| (*name, true));
+        // Of a name that is in both the last one counts.
+        optional.chain(required)
+    }
+}
+
+/// A status can be an answer in full and a problem as well: a health report's 503. Then a header of
+/// the one alone is not always there.
+fn merge(answer: &mut Value, mut problem: Value) {
+    for (name, header) in problem["headers"].as_object_mut().into_iter().flatten() {
+        if answer["headers"].get(name.as_str()).is_none() {
+            header["required"] = false.into();
+        }
+    }
+    add(answer, problem);
+}
+
+/// Adds what is not there yet.
+fn add(to: &mut Value, from: Value) {
+    match (to, from) {
+        (Value::Object(fields), Value::Object(from)) => {
+            for (name, value) in from {
+                add(fields.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (to @ Value::Null, from) => *to = from,
+        _ => {}
+    }
+}
+
+/// How a request may be answered that is no problem.
+pub struct Answer {
+    success: Success,
+    description: &'static str,
+    /// By media type.
+    content: Map<String, Value>,
+    headers: Vec<(&'static str, bool)>,
+}
+
+impl Answer {
+    /// Any content.
+    pub fn new(
+        success: Success,
+        description: &'static str,
+        media_type: &str,
+        schema: &Value,
+    ) -> Self {
+        let content = [(media_type.to_owned(), json!({"schema": schema}))].into_iter().collect();
+        Self { success, description, content, headers: Vec::new() }
+    }
+
+    /// An object of its own, as JSON.
+    pub fn plain<T: ToSchema>(
+        success: Success,
+        description: &'static str,
+        schemas: &mut Schemas,
+    ) -> Self {
+        Self::new(success, description, "application/json", &schemas.of::<T>())
+    }
+
+    /// Data in the success envelope.
+    pub fn enveloped<T: ToSchema>(
+        success: Success,
+        description: &'static str,
+        schemas: &mut Schemas,
+    ) -> Self {
+        Self::new(success, description, "application/json", &schemas.envelope::<T>())
+    }
+
+    /// An answer to the letter.
+    pub fn example(mut self, name: &str, summary: &str, value: &Value) -> Self {
+        for content in self.content.values_mut() {
+            content["examples"][name] = json!({"summary": summary, "value": value});
+        }
+        self
+    }
+
+    /// A header that it always carries.
+    pub fn header(mut self, name: &'static str) -> Self {
+        self.headers.push((name, true));
+        self
+    }
+
+    /// A header that it carries if there is reason to.
+    pub fn optional_header(mut self, name: &'static str) -> Self {
+        self.headers.push((name, false));
+        self
+    }
+
+    fn to_json(&self, headers: Vec<(&'static str, bool)>) -> Value {
+        json!({
+            "description": self.description,
+            "headers": headers::objects(headers),
+            "content": self.content,
+        })
+    }
+}

@@ -1,0 +1,221 @@
+//! Schemas of what travels. Those of answers are derived from the types that write them; here are
+//! the ones that no single type of the wire stands for.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use common::domain::{
+    ClientTimestamp, Email, Message, Name, PageUrl, Priority, Status, Subject, UserAgent, UserId,
+};
+use serde_json::{Value, json};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        KnownFormat, Object, ObjectBuilder, Ref, RefOr, Schema, SchemaFormat,
+        schema::{SchemaType, Type},
+    },
+};
+
+use crate::answer::Envelope;
+
+/// The schemas in use, by name.
+#[derive(Default)]
+pub struct Schemas(BTreeMap<String, Value>);
+
+impl Schemas {
+    /// Takes a type's schema and those that it refers to, and gives back a reference to it.
+    pub fn of<T: ToSchema>(&mut self) -> Value {
+        let mut all = vec![(T::name().into_owned(), T::schema())];
+        T::schemas(&mut all);
+        let written = all.into_iter().map(|(name, schema)| (name, serde_json::to_value(schema)));
+        // A schema is strings, numbers and lists under string keys: it always serializes.
+        self.0.extend(written.map(|(name, schema)| (name, schema.unwrap_or_default())));
+        json!({"$ref": format!("#/components/schemas/{}", T::name())})
+    }
+
+    /// The same in the success envelope.
+    pub fn envelope<T: ToSchema>(&mut self) -> Value {
+        let data = self.of::<T>();
+        let empty = self.of::<Envelope<'_, Time>>();
+        let mut envelope = self.0.remove("Envelope").unwrap_or(empty);
+        envelope["properties"]["data"] = data;
+        let name = format!("{}Envelope", T::name());
+        let reference = json!({"$ref": format!("#/components/schemas/{name}")});
+        self.0.insert(name, envelope);
+        reference
+    }
+
+    pub fn into_json(self) -> Value {
+        self.0.into_iter().collect()
+    }
+}
+
+/// A schema of its own name, written out.
+macro_rules! schema {
+    ($(#[doc = $doc:literal])+ $name:ident as $named:literal = $build:expr) => {
+        $(#[doc = $doc])+
+        pub struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let build: fn() -> ObjectBuilder = || $build;
+                let lines = [$($doc.trim()),+];
+                build().description(Some(lines.join(" "))).build().into()
+            }
+        }
+
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> {
+                $named.into()
+            }
+        }
+    };
+}
+
+schema! {
+    /// What a ticket is about; it decides the priority.
+    SubjectWord as "Subject" = words(Subject::ALL.iter().map(|word| word.as_str()))
+}
+
+schema! {
+    /// How soon somebody should look: `technical` is `high`, `billing` and `account` are `medium`,
+    /// `feature` and `general` are `low`.
+    PriorityWord as "Priority" = words(Priority::ALL.iter().map(|word| word.as_str()))
+}
+
+schema! {
+    /// How far a ticket has come.
+    StatusWord as "Status" = words(Status::ALL.iter().map(|word| word.as_str()))
+}
+
+schema! {
+    /// A time of ours: RFC 3339, UTC, milliseconds.
+    Time as "Time" = text()
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+        .pattern(Some(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"))
+        .examples(["2026-11-22T10:30:00.000Z"])
+}
+
+schema! {
+    /// A ticket's number: the UTC year of its submission and at least six digits. Unique for ever,
+    /// and neither guessable from another number nor a count. Whoever has it sees the progress.
+    Number as "TicketNumber" = text()
+        .pattern(Some(r"^SUP-\d{4}-\d{6,20}$"))
+        .examples(["SUP-2026-483920"])
+}
+
+schema! {
+    /// A submission's id: a secret between the submitter and the service.
+    Id as "SubmissionId" = text()
+        .format(Some(SchemaFormat::Custom("uuid".to_owned())))
+        .pattern(Some("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"))
+        .examples(["01a202c3-c662-7aeb-85b5-ac7a63952b19"])
+}
+
+schema! {
+    /// A support form. Fields not named here are ignored, and `null` is as good as absent for an
+    /// optional one. Control characters other than line breaks and tabs are refused everywhere.
+    TicketForm as "TicketForm" = form()
+}
+
+fn form() -> ObjectBuilder {
+    let one_line = r"^[^\r\n]*$";
+    let name = text()
+        .min_length(Some(1))
+        .max_length(Some(Name::CHARS_MAX))
+        .description(Some("Counted after trimming white space, on one line."));
+    let email = text()
+        .format(Some(SchemaFormat::Custom("idn-email".to_owned())))
+        .max_length(Some(Email::BYTES_MAX))
+        .description(Some("One mail address with a dotted domain; its length counts in bytes."));
+    let message = text()
+        .min_length(Some(1))
+        .max_length(Some(Message::CHARS_MAX))
+        .description(Some("Counted after trimming white space."));
+    let timestamp = text()
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+        .max_length(Some(ClientTimestamp::BYTES_MAX))
+        .description(Some("The sender's time, kept as its word and never used as ours."));
+    let user_id = optional(UserId::CHARS_MAX)
+        .pattern(Some(one_line))
+        .description(Some("Who the page says is logged in: a claim, not a proof."));
+    let user_agent = optional(UserAgent::CHARS_MAX)
+        .pattern(Some(one_line))
+        .description(Some("The sender's browser."));
+    let url = optional(PageUrl::CHARS_MAX)
+        .format(Some(SchemaFormat::Custom("uri".to_owned())))
+        .pattern(Some("^[Hh][Tt][Tt][Pp][Ss]?://"))
+        .description(Some("The page the form stood on. It is never fetched."));
+    let form = ObjectBuilder::new().schema_type(Type::Object);
+    let form = form.property("name", name).property("email", email);
+    let form = form.property("subject", Ref::from_schema_name(SubjectWord::name()));
+    let form = form.property("message", message).property("timestamp", timestamp);
+    let form = form.property("userId", user_id).property("userAgent", user_agent);
+    ["name", "email", "subject", "message", "timestamp"]
+        .into_iter()
+        .fold(form.property("url", url), ObjectBuilder::required)
+}
+
+pub fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+/// A text, or `null`, which is the same as no field.
+fn optional(chars_max: usize) -> ObjectBuilder {
+    let types = SchemaType::from_iter([Type::String, Type::Null]);
+    ObjectBuilder::new().schema_type(types).max_length(Some(chars_max))
+}
+
+fn words(words: impl Iterator<Item = &'static str>) -> ObjectBuilder {
+    text().enum_values(Some(words))
+}
+
+/// One of these words.
+pub fn one_of<const N: usize>(all: [&'static str; N]) -> Object {
+    words(all.into_iter()).build()
+}
+
+/// The status of what is no ticket yet.
+pub fn queued() -> Object {
+    one_of(["queued"])
+}
+
+/// The status of what is a ticket or is on its way to become one.
+pub fn progress() -> Object {
+    words(["queued"].into_iter().chain(Status::ALL.iter().map(|word| word.as_str()))).build()
+}
+
+/// A count for every word.
+pub fn counts(words: impl Iterator<Item = &'static str>) -> Object {
+    let count = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).build();
+    words
+        .fold(ObjectBuilder::new(), |all, word| all.property(word, count.clone()).required(word))
+        .build()
+}
+
+/// `true`, for the `success` of an answer that is one.
+pub fn always_true() -> Object {
+    always(true)
+}
+
+/// `false`, for the `success` of a problem.
+pub fn always_false() -> Object {
+    always(false)
+}
+
+fn always(value: bool) -> Object {
+    ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([value])).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payload;
+
+    #[test]
+    fn the_form_has_the_fields_that_are_read() {
+        let form = serde_json::to_value(TicketForm::schema()).unwrap();
+        let mut read = payload::FIELDS;
+        read.sort_unstable();
+        assert_eq!(form["properties"].as_object().unwrap().keys().collect::<Vec<_>>(), read);
+    }
+}
