@@ -19,7 +19,7 @@ INTEGRATION = cargo test --workspace --test it
 MEASURED = cargo test --release --workspace --test it --
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit integration deps load corpus progress events bench-smoke deny doc clean
+.PHONY: help run test check unit integration deps load corpus progress events bench-smoke openapi deny doc clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -67,6 +67,9 @@ bench-smoke: ## `make load`, small: does it still measure?
 	@umask 077; awk -F= '/^[A-Z_]*(PASSWORD|KEY|TOKEN)=/ { \
 	        secret = ""; make = "openssl rand -hex 32"; make | getline secret; close(make); \
 	        print $$1 "=" secret; next } { print }' .env.example > .env.new && mv .env.new .env
+
+openapi: ## The OpenAPI document against a validator, and a generated client at work (needs Node.js)
+	@.ci/openapi
 
 deny: ## Licences, advisories and origins of the dependencies (needs cargo-deny)
 	cargo deny check

@@ -14,7 +14,7 @@ use common::ports::limits::Policy;
 use crate::{
     edge::Edge,
     events, health, limits, lookup, measure,
-    openapi::{self, Operation, Schemas, process, replay, statistics, tickets},
+    openapi::{self, Operation, Schemas, page, process, replay, statistics, tickets},
     problem::Problem,
     progress, request, stats, submit, whoami,
 };
@@ -91,6 +91,9 @@ pub fn all() -> Vec<Route> {
         get("/readyz", health::ready, process::ready),
         get("/metrics", measure::metrics, process::metrics),
         get("/openapi.json", openapi::openapi_json, process::openapi),
+        get("/docs", page::html, page::describe_html),
+        get("/docs/page.js", page::script, page::describe_script),
+        get("/docs/page.css", page::style, page::describe_style),
     ]
 }
 

@@ -7,6 +7,7 @@
 
 mod headers;
 mod operation;
+pub mod page;
 mod problems;
 pub mod process;
 pub mod replay;

@@ -122,6 +122,7 @@ pub struct Answer {
     /// By media type.
     content: Map<String, Value>,
     headers: Vec<(&'static str, bool)>,
+    links: Map<String, Value>,
 }
 
 impl Answer {
@@ -133,7 +134,7 @@ impl Answer {
         schema: &Value,
     ) -> Self {
         let content = [(media_type.to_owned(), json!({"schema": schema}))].into_iter().collect();
-        Self { success, description, content, headers: Vec::new() }
+        Self { success, description, content, headers: Vec::new(), links: Map::new() }
     }
 
     /// An object of its own, as JSON.
@@ -174,11 +175,20 @@ impl Answer {
         self
     }
 
+    /// What can be asked next, with the value at this place of the answer as the path's reference.
+    pub fn link(mut self, operation_id: &str, pointer: &str) -> Self {
+        let parameters = json!({"reference": format!("$response.body#{pointer}")});
+        let link = json!({"operationId": operation_id, "parameters": parameters});
+        self.links.insert(operation_id.to_owned(), link);
+        self
+    }
+
     fn to_json(&self, headers: Vec<(&'static str, bool)>) -> Value {
         json!({
             "description": self.description,
             "headers": headers::objects(headers),
             "content": self.content,
+            "links": self.links,
         })
     }
 }

@@ -117,29 +117,40 @@ schema! {
     TicketForm as "TicketForm" = form()
 }
 
+/// No control character but a tab, so no line break either.
+const ONE_LINE: &str = r"^[^\u0000-\u0008\u000a-\u001f\u007f-\u009f]*$";
+/// The same with something to see in it; what shows nothing without being white space is refused
+/// as well.
+const NAME: &str =
+    r"^[^\u0000-\u0008\u000a-\u001f\u007f-\u009f]*\S[^\u0000-\u0008\u000a-\u001f\u007f-\u009f]*$";
+/// No control characters but tabs and line breaks, and something to see.
+const TEXT: &str = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*\S[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$";
+
 fn form() -> ObjectBuilder {
-    let one_line = r"^[^\r\n]*$";
     let name = text()
         .min_length(Some(1))
         .max_length(Some(Name::CHARS_MAX))
+        .pattern(Some(NAME))
         .description(Some("Counted after trimming white space, on one line."));
     let email = text()
         .format(Some(SchemaFormat::Custom("idn-email".to_owned())))
         .max_length(Some(Email::BYTES_MAX))
+        .pattern(Some(r"^[^@\s]+@[^@\s]+\.[^@\s]+$"))
         .description(Some("One mail address with a dotted domain; its length counts in bytes."));
     let message = text()
         .min_length(Some(1))
         .max_length(Some(Message::CHARS_MAX))
+        .pattern(Some(TEXT))
         .description(Some("Counted after trimming white space."));
     let timestamp = text()
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
         .max_length(Some(ClientTimestamp::BYTES_MAX))
         .description(Some("The sender's time, kept as its word and never used as ours."));
     let user_id = optional(UserId::CHARS_MAX)
-        .pattern(Some(one_line))
+        .pattern(Some(ONE_LINE))
         .description(Some("Who the page says is logged in: a claim, not a proof."));
     let user_agent = optional(UserAgent::CHARS_MAX)
-        .pattern(Some(one_line))
+        .pattern(Some(ONE_LINE))
         .description(Some("The sender's browser."));
     let url = optional(PageUrl::CHARS_MAX)
         .format(Some(SchemaFormat::Custom("uri".to_owned())))

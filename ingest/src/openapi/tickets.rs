@@ -34,14 +34,6 @@ pub fn submit(schemas: &mut Schemas) -> Operation {
         "Submitted before, without a key, within ten minutes: the first ticket as it stands now.",
         schemas,
     );
-    let violations = vec![
-        FieldError {
-            pointer: "/email",
-            code: "invalid_email",
-            detail: "must be a mail address such as ada@example.org".to_owned(),
-        },
-        FieldError { pointer: "/message", code: "required", detail: "is required".to_owned() },
-    ];
     Operation {
         description: "Answers 201 with the ticket, or 202 where its number takes longer than the \
                       reply wait. Whatever else is answered, nothing is promised; after a 503 the \
@@ -54,37 +46,56 @@ pub fn submit(schemas: &mut Schemas) -> Operation {
                 .example("created", "A ticket", &created_example())
                 .header("Location")
                 .header("Vary")
+                .link("lookUpTicket", "/data/id")
+                .link("followTicket", "/data/id")
                 .optional_header("Preference-Applied")
                 .optional_header("Idempotency-Replayed"),
             duplicate
                 .example("duplicate", "The same form again", &duplicate_example())
                 .header("Location")
                 .header("Vary")
+                .link("lookUpTicket", "/data/id")
+                .link("followTicket", "/data/id")
                 .optional_header("Preference-Applied"),
             queued
                 .example("queued", "A submission on its way", &queued_example())
                 .header("Location")
                 .header("Vary")
+                .link("lookUpTicket", "/data/id")
+                .link("followTicket", "/data/id")
                 .optional_header("Preference-Applied")
                 .optional_header("Idempotency-Replayed"),
         ],
-        problems: vec![
-            Problem::InvalidJson,
-            Problem::IncompleteBody,
-            Problem::BodyTimeout,
-            Problem::BodyTooLarge,
-            Problem::UnsupportedMediaType,
-            Problem::UnsupportedEncoding,
-            Problem::ValidationFailed(violations),
-            Problem::InvalidIdempotencyKey,
-            Problem::IdempotencyKeyReused,
-            Problem::NotAccepted,
-            Problem::Saturated,
-        ],
+        problems: refusals(),
         // An attempt too many is refused before preferences are looked at.
         optional_headers: vec!["Vary"],
         ..Operation::new("submitTicket", TAG, "Submit a support form")
     }
+}
+
+/// Why a form may not become a ticket.
+fn refusals() -> Vec<Problem> {
+    let violations = vec![
+        FieldError {
+            pointer: "/email",
+            code: "invalid_email",
+            detail: "must be a mail address such as ada@example.org".to_owned(),
+        },
+        FieldError { pointer: "/message", code: "required", detail: "is required".to_owned() },
+    ];
+    vec![
+        Problem::InvalidJson,
+        Problem::IncompleteBody,
+        Problem::BodyTimeout,
+        Problem::BodyTooLarge,
+        Problem::UnsupportedMediaType,
+        Problem::UnsupportedEncoding,
+        Problem::ValidationFailed(violations),
+        Problem::InvalidIdempotencyKey,
+        Problem::IdempotencyKeyReused,
+        Problem::NotAccepted,
+        Problem::Saturated,
+    ]
 }
 
 fn form(schemas: &mut Schemas) -> Value {

@@ -6,8 +6,8 @@
 //! `UPDATE_EXPECT=1 cargo test --test it embedded` rewrites the snapshots; with both backends at once
 //! each would be written twice into the same place.
 
-mod bodies;
-mod fields;
+mod bad_input;
+mod document;
 mod headers;
 mod health;
 mod look_ups;

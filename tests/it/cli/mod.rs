@@ -3,6 +3,7 @@
 mod config;
 mod cors;
 mod dead_letters;
+mod documents;
 mod help;
 mod kill;
 mod load;

@@ -1,8 +1,8 @@
-//! Bodies that are no form: their syntax, their type, their size.
+//! Bodies that are no form: their syntax and their type.
 
-use super::table::{assert_violations, problem};
-use super::{Api, on_both_systems};
-use crate::bed::form::Form;
+use super::super::table::{assert_violations, problem};
+use super::super::{Api, on_both_systems};
+use super::{with_field, with_name};
 use crate::bed::system::TICKETS;
 
 on_both_systems! {
@@ -11,27 +11,10 @@ on_both_systems! {
     a_field_given_twice_is_a_422,
     unknown_fields_are_ignored_however_deep,
     only_json_in_utf_8_is_taken,
-    a_body_of_64_kib_is_taken_and_a_byte_more_is_not,
-}
-
-fn valid() -> String {
-    serde_json::to_string(&Form::valid()).unwrap()
-}
-
-/// The valid form with this JSON instead of the value of `name`.
-fn with_name(value: &[u8]) -> Vec<u8> {
-    let valid = valid();
-    let (before, after) = valid.split_once("\"Ada Lovelace\"").unwrap();
-    [before.as_bytes(), value, after.as_bytes()].concat()
-}
-
-/// The valid form with a field more.
-fn with_field(name: &str, value: &str) -> String {
-    format!("{{\"{name}\":{value},{}", &valid()[1..])
 }
 
 async fn what_is_not_one_json_document_is_a_400(api: Api) {
-    let form = valid();
+    let form = super::valid();
     let utf_16: Vec<u8> = form.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let table: Vec<(&str, Vec<u8>)> = vec![
         ("nothing", b"".into()),
@@ -56,6 +39,24 @@ async fn what_is_not_one_json_document_is_a_400(api: Api) {
         ("invalid UTF-8", with_name(b"\"\xff\"")),
         ("an overlong slash", with_name(b"\"\xc0\xaf\"")),
         ("a surrogate in UTF-8", with_name(b"\"\xed\xa0\x80\"")),
+        ("NUL behind it", format!("{form}\0").into()),
+        ("NUL before it", format!("\0{form}").into()),
+        ("UTF-32", form.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect()),
+        ("a marked UTF-16", [&[0xfe, 0xff], form.as_bytes()].concat()),
+        ("lines of JSON", format!("{form}\n{form}").into()),
+        ("an Infinity", with_name(b"Infinity")),
+        ("a hexadecimal number", with_name(b"0x10")),
+        ("a leading zero", with_name(b"007")),
+        ("a number that begins with a dot", with_name(b".5")),
+        ("an escape that is none", with_name(br#""\x41""#)),
+        ("an escape cut short", with_name(br#""\u00""#)),
+        ("a tab in a string", with_name(b"\"a\tb\"")),
+        ("a quote too many", with_name(b"\"a\"\"")),
+        ("no value", with_name(b"")),
+        ("XML", b"<form><name>Ada</name></form>".into()),
+        ("a call", format!("callback({form})").into()),
+        ("a prefix against inclusion", format!(")]}}',\n{form}").into()),
+        ("a gzip header", b"\x1f\x8b\x08\x00".into()),
         ("only an opening bracket, often", vec![b'['; 60_000]),
     ];
     for (name, body) in table {
@@ -89,6 +90,9 @@ async fn unknown_fields_are_ignored_however_deep(api: Api) {
         ("x", lists(15_000)),
         ("x", objects),
         ("x", "1e999".to_owned()),
+        ("x", "9".repeat(10_000)),
+        ("x", "\"\u{feff}\"".to_owned()),
+        ("website", "\"http://honeypot\"".to_owned()),
         ("Name", "7".to_owned()),
         ("name\\u0000", "[]".to_owned()),
         ("", "{}".to_owned()),
@@ -103,7 +107,7 @@ async fn unknown_fields_are_ignored_however_deep(api: Api) {
 }
 
 async fn only_json_in_utf_8_is_taken(api: Api) {
-    let post = || api.client.post(TICKETS).body(valid());
+    let post = || api.client.post(TICKETS).body(super::valid());
     for content_type in [
         "application/json",
         "Application/JSON",
@@ -134,20 +138,5 @@ async fn only_json_in_utf_8_is_taken(api: Api) {
     for encoding in ["gzip", "br", "identity, gzip"] {
         let answer = json().header("content-encoding", encoding).send().await;
         problem(&answer, 415, "unsupported_encoding");
-    }
-}
-
-async fn a_body_of_64_kib_is_taken_and_a_byte_more_is_not(api: Api) {
-    let padded = |bytes: usize| {
-        let form = valid();
-        format!("{}{form}", " ".repeat(bytes - form.len()))
-    };
-    let answer = api.submit_bytes(padded(65_536)).await;
-    assert_eq!(answer.status, 201, "{}", answer.text());
-    let escaped = valid().replace("Ada Lovelace", &"\\ud83d\\udc69".repeat(10_000));
-    for body in [padded(65_537), escaped, "A".repeat(1_000_000)] {
-        let answer = api.submit_bytes(body).await;
-        problem(&answer, 413, "body_too_large");
-        assert_eq!(answer.header("connection"), Some("close"));
     }
 }
