@@ -47,8 +47,10 @@ async fn a_number_shows_the_progress_and_nothing_personal(api: Api) {
         200 OK
         cache-control: no-store
         content-length: LENGTH
+        content-security-policy: default-src 'none'; frame-ancestors 'none'
         content-type: application/json
         date: DATE
+        referrer-policy: no-referrer
         traceparent: TRACEPARENT
         x-content-type-options: nosniff
         x-request-id: REQUEST-ID

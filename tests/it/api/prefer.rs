@@ -27,10 +27,12 @@ async fn whoever_asks_not_to_wait_is_told_that_it_is_queued(api: Api) {
         202 Accepted
         cache-control: no-store
         content-length: LENGTH
+        content-security-policy: default-src 'none'; frame-ancestors 'none'
         content-type: application/json
         date: DATE
         location: /api/support/ticket/ID
         preference-applied: respond-async
+        referrer-policy: no-referrer
         traceparent: TRACEPARENT
         vary: Prefer
         x-content-type-options: nosniff

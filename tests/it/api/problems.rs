@@ -24,8 +24,10 @@ async fn a_400(api: Api) {
         400 Bad Request
         cache-control: no-store
         content-length: LENGTH
+        content-security-policy: default-src 'none'; frame-ancestors 'none'
         content-type: application/problem+json
         date: DATE
+        referrer-policy: no-referrer
         traceparent: TRACEPARENT
         vary: Prefer
         x-content-type-options: nosniff
@@ -50,8 +52,10 @@ async fn a_401(api: Api) {
         401 Unauthorized
         cache-control: no-store
         content-length: LENGTH
+        content-security-policy: default-src 'none'; frame-ancestors 'none'
         content-type: application/problem+json
         date: DATE
+        referrer-policy: no-referrer
         traceparent: TRACEPARENT
         www-authenticate: Bearer
         x-content-type-options: nosniff
@@ -76,8 +80,10 @@ async fn a_404_of_a_ticket(api: Api) {
         404 Not Found
         cache-control: no-store
         content-length: LENGTH
+        content-security-policy: default-src 'none'; frame-ancestors 'none'
         content-type: application/problem+json
         date: DATE
+        referrer-policy: no-referrer
         traceparent: TRACEPARENT
         x-content-type-options: nosniff
         x-request-id: REQUEST-ID
@@ -101,8 +107,10 @@ async fn a_404_of_an_address(api: Api) {
         404 Not Found
         cache-control: no-store
         content-length: LENGTH
+        content-security-policy: default-src 'none'; frame-ancestors 'none'
         content-type: application/problem+json
         date: DATE
+        referrer-policy: no-referrer
         traceparent: TRACEPARENT
         x-content-type-options: nosniff
         x-request-id: REQUEST-ID
@@ -127,8 +135,10 @@ async fn a_405(api: Api) {
         allow: POST
         cache-control: no-store
         content-length: LENGTH
+        content-security-policy: default-src 'none'; frame-ancestors 'none'
         content-type: application/problem+json
         date: DATE
+        referrer-policy: no-referrer
         traceparent: TRACEPARENT
         x-content-type-options: nosniff
         x-request-id: REQUEST-ID
@@ -153,8 +163,10 @@ async fn a_413(api: Api) {
         cache-control: no-store
         connection: close
         content-length: LENGTH
+        content-security-policy: default-src 'none'; frame-ancestors 'none'
         content-type: application/problem+json
         date: DATE
+        referrer-policy: no-referrer
         traceparent: TRACEPARENT
         vary: Prefer
         x-content-type-options: nosniff
@@ -180,8 +192,10 @@ async fn a_415(api: Api) {
         415 Unsupported Media Type
         cache-control: no-store
         content-length: LENGTH
+        content-security-policy: default-src 'none'; frame-ancestors 'none'
         content-type: application/problem+json
         date: DATE
+        referrer-policy: no-referrer
         traceparent: TRACEPARENT
         vary: Prefer
         x-content-type-options: nosniff
@@ -207,8 +221,10 @@ async fn a_422_of_a_form(api: Api) {
         422 Unprocessable Entity
         cache-control: no-store
         content-length: LENGTH
+        content-security-policy: default-src 'none'; frame-ancestors 'none'
         content-type: application/problem+json
         date: DATE
+        referrer-policy: no-referrer
         traceparent: TRACEPARENT
         vary: Prefer
         x-content-type-options: nosniff
@@ -257,8 +273,10 @@ async fn a_422_of_a_query(api: Api) {
         422 Unprocessable Entity
         cache-control: no-store
         content-length: LENGTH
+        content-security-policy: default-src 'none'; frame-ancestors 'none'
         content-type: application/problem+json
         date: DATE
+        referrer-policy: no-referrer
         traceparent: TRACEPARENT
         x-content-type-options: nosniff
         x-request-id: REQUEST-ID

@@ -56,10 +56,12 @@ async fn a_replay_gets_the_first_answer_again(api: Api) {
         201 Created
         cache-control: no-store
         content-length: LENGTH
+        content-security-policy: default-src 'none'; frame-ancestors 'none'
         content-type: application/json
         date: DATE
         idempotency-replayed: true
         location: /api/support/ticket/ID
+        referrer-policy: no-referrer
         traceparent: TRACEPARENT
         vary: Prefer
         x-content-type-options: nosniff
@@ -216,9 +218,11 @@ async fn the_same_again_without_a_key_is_answered_with_the_first_ticket(api: Api
         200 OK
         cache-control: no-store
         content-length: LENGTH
+        content-security-policy: default-src 'none'; frame-ancestors 'none'
         content-type: application/json
         date: DATE
         location: /api/support/ticket/ID
+        referrer-policy: no-referrer
         traceparent: TRACEPARENT
         vary: Prefer
         x-content-type-options: nosniff

@@ -20,9 +20,11 @@ async fn a_submission_is_answered_with_its_ticket(api: Api) {
         201 Created
         cache-control: no-store
         content-length: LENGTH
+        content-security-policy: default-src 'none'; frame-ancestors 'none'
         content-type: application/json
         date: DATE
         location: /api/support/ticket/ID
+        referrer-policy: no-referrer
         traceparent: TRACEPARENT
         vary: Prefer
         x-content-type-options: nosniff
