@@ -75,11 +75,13 @@ async fn four_edges_accept_three_of_ten_thousand_posts_whatever_address_they_for
             .then(|| std::net::Ipv4Addr::from_bits(number * 429_496).to_string())
     };
     assert_eq!(post(&system, 10_000, forged).await, BTreeMap::from([(200, 3), (429, 9_997)]));
+    // On a machine that is busy with itself an edge may think for a moment that Redis is away.
+    until(Duration::from_secs(20), "Redis counts", async || {
+        whoami(&system, 0, "6.6.6.6").await["countedBy"] == "all instances"
+    })
+    .await;
     let told = whoami(&system, 0, "6.6.6.6").await;
-    assert_eq!(
-        (told["address"].as_str(), told["countedBy"].as_str()),
-        (Some("127.0.0.1"), Some("all instances"))
-    );
+    assert_eq!(told["address"], "127.0.0.1");
     system.settled(3).await;
 }
 
