@@ -201,19 +201,23 @@ impl TestSystem {
     }
 }
 
+/// All of a test's requests come from one address. Where limits are the subject, they are set.
+pub const UNLIMITED: [(&str, &str); 4] = [
+    ("SUPPORT_LIMIT_CREATE", "off"),
+    ("SUPPORT_LIMIT_LOOKUP", "off"),
+    ("SUPPORT_LIMIT_STATS", "off"),
+    ("SUPPORT_LIMIT_ATTEMPTS", "off"),
+];
+
 fn common_settings(folder: &Folder) -> Vec<(String, String)> {
     let data = folder.join("data").display().to_string();
     let settings = [
         ("SUPPORT_DATA_DIR", data.as_str()),
         ("SUPPORT_ADMIN_TOKEN", ADMIN_TOKEN),
         ("SUPPORT_LOG_FORMAT", "json"),
-        // All of a test's requests come from one address. Where limits are the subject, they are set.
-        ("SUPPORT_LIMIT_CREATE", "off"),
-        ("SUPPORT_LIMIT_LOOKUP", "off"),
-        ("SUPPORT_LIMIT_STATS", "off"),
-        ("SUPPORT_LIMIT_ATTEMPTS", "off"),
     ];
-    settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+    let settings = settings.into_iter().chain(UNLIMITED);
+    settings.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 fn urls(backing: &Backing) -> [(String, String); 4] {

@@ -7,6 +7,7 @@ use super::running::Running;
 use super::{invoke, settings};
 use crate::bed::folder::Folder;
 use crate::bed::process::Signal;
+use crate::bed::system::UNLIMITED;
 
 const KILLS: u64 = 10;
 /// A kill comes after at most so many submissions.
@@ -28,7 +29,7 @@ fn moments(seed: u64) -> impl Iterator<Item = usize> {
 async fn ten_kills_under_load_lose_nothing_that_was_accepted() {
     let seed = 2_026;
     let folder = Folder::new("kill");
-    let serve = Running::start("serve", folder.path(), &settings(&[])).await;
+    let serve = Running::start("serve", folder.path(), &settings(&UNLIMITED)).await;
     let mut accepted = Vec::new();
     for moment in moments(seed) {
         let load = Load::on(serve.address());

@@ -7,11 +7,11 @@ use tokio::net::TcpStream;
 
 use super::load::{Accepted, Load, assert_all_are_tickets};
 use super::running::Running;
-use super::{Settings, settings};
+use super::settings;
 use crate::bed::folder::Folder;
 use crate::bed::process::Signal;
 use crate::bed::servers::Servers;
-use crate::bed::system::ADMIN_TOKEN;
+use crate::bed::system::{ADMIN_TOKEN, UNLIMITED};
 
 /// The default of `--shutdown-grace`.
 const GRACE: Duration = Duration::from_secs(25);
@@ -82,7 +82,7 @@ async fn signals_end_it_well(processes: &[Running]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signal_ends_an_embedded_installation_with_everything_stored() {
     let folder = Folder::new("stop");
-    let own = settings(&[("SUPPORT_ADMIN_TOKEN", ADMIN_TOKEN)]);
+    let own = [settings(&[("SUPPORT_ADMIN_TOKEN", ADMIN_TOKEN)]), settings(&UNLIMITED)].concat();
     signals_end_it_well(&[Running::start("serve", folder.path(), &own).await]).await;
 }
 
@@ -90,13 +90,14 @@ async fn a_signal_ends_an_embedded_installation_with_everything_stored() {
 async fn a_signal_ends_a_distributed_installation_with_everything_stored() {
     let folder = Folder::new("stop");
     let backing = Servers::shared().await.backing().await;
-    let shared: Settings = settings(&[
+    let shared = settings(&[
         ("DATABASE_URL", &backing.database_url),
         ("AMQP_URL", &backing.amqp_url),
         ("REDIS_URL", &backing.redis_url),
         ("SUPPORT_NUMBER_KEY", NUMBER_KEY),
         ("SUPPORT_ADMIN_TOKEN", ADMIN_TOKEN),
     ]);
+    let shared = [shared, settings(&UNLIMITED)].concat();
     let edge = Running::start("ingest", folder.path(), &shared).await;
     let worker = Running::start("worker", folder.path(), &shared).await;
     signals_end_it_well(&[edge, worker]).await;
