@@ -236,6 +236,8 @@ mod tests {
         for is_stored in [false, true] {
             if is_stored {
                 store_first(&stage);
+                // The store alone knows now.
+                stage.claims.remembers.store(false, Ordering::Relaxed);
             }
             let other = stage.post(other_form(), &[KEY]).await;
             assert_eq!(other.code(), (422, "idempotency_key_reused"));

@@ -175,6 +175,21 @@ mod tests {
     }
 
     #[test]
+    fn under_a_key_the_whole_form_counts_and_without_one_its_core() {
+        let submission = |name: &str, key| Submission {
+            id: uuid::Uuid::from_u128(1).into(),
+            key,
+            submitted_at: DateTime::UNIX_EPOCH,
+            form: Form { name: Name::parse(name).unwrap(), ..form() },
+            trace: Trace { request_id: "r".to_owned(), traceparent: "t".to_owned() },
+        };
+        for (key, is_same) in [(None, true), (Some(KeyHash([1; 16])), false)] {
+            let [ada, bob] = ["Ada", "Bob"].map(|name| submission(name, key).fingerprint());
+            assert_eq!(ada == bob, is_same);
+        }
+    }
+
+    #[test]
     fn the_fingerprints_of_stored_tickets_never_change() {
         let hex = |fingerprint: Fingerprint| crate::keys::hex(&fingerprint.0);
         assert_eq!(hex(form().fingerprint()), "0ebe8f56fad722050e0253e858bb8ae4");
