@@ -37,6 +37,8 @@ unit: ## The tests beside the code; no server needed
 	$(UNIT)
 
 integration: deps ## The tests on real servers, which they start and stop themselves
+	$(INTEGRATION) --no-run
+	@sync # or the disk, busy with what the build wrote, holds up the databases for seconds
 	$(INTEGRATION)
 
 # Before the others: what a test run says last should be the figures of its longest part.
