@@ -3,14 +3,27 @@
 # The size of `make load`; inside `make test` the same tests run small.
 SUBMISSIONS ?= 100000
 CONNECTIONS ?= 256
-# The size of `make corpus`.
-CORPUS_SUBMISSIONS ?= 20000
+# The size of `make corpus`, which needs as many changelog entries under /usr/share/doc.
+CORPUS_SUBMISSIONS ?= 12000
 # The size of `make progress`.
 SUBSCRIBERS ?= 2000
 # The size of `make events`.
 TICKETS ?= 10000
 KILLS ?= 20
+# What `make events`, `make chaos` and `make kills` draw from.
 SEED ?= 7
+# The size of `make chaos`: so many seeds, from SEED on, each with faults for so long.
+RUNS ?= 100
+SECONDS ?= 12
+# The nodes of the broker in `make chaos`, one or three.
+NODES ?= 1
+# The size of `make restarts`: so many of each role, restarted so often, under so many forms a second.
+PROCESSES ?= 3
+ROUNDS ?= 20
+RATE ?= 200
+
+# The size of `make limits`.
+LOOK_UPS ?= 20000
 
 # The same packages everywhere, so that nothing is built twice with other features.
 UNIT = cargo test --workspace --lib --bins
@@ -19,7 +32,7 @@ INTEGRATION = cargo test --workspace --test it
 MEASURED = cargo test --release --workspace --test it --
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit integration deps load corpus progress events bench-smoke openapi deny doc clean
+.PHONY: help run test check unit integration deps load corpus progress limits times events chaos kills restarts outage spool oracle previous bench-smoke openapi deny doc clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +51,7 @@ unit: ## The tests beside the code; no server needed
 
 integration: deps ## The tests on real servers, which they start and stop themselves
 	$(INTEGRATION) --no-run
+	tests/previous/build
 	@sync # or the disk, busy with what the build wrote, holds up the databases for seconds
 	$(INTEGRATION)
 
@@ -52,14 +66,47 @@ deps: ## Install the servers that the tests start, where they are missing (apt)
 load: deps ## Many submissions at once, none lost: SUBMISSIONS=100000 CONNECTIONS=256
 	SUBMISSIONS=$(SUBMISSIONS) CONNECTIONS=$(CONNECTIONS) $(MEASURED) flow::crowd_tests --nocapture
 
-corpus: deps ## Real text, from Debian changelogs, through the whole system: CORPUS_SUBMISSIONS=20000
+corpus: deps ## Real text, from Debian changelogs, through the whole system: CORPUS_SUBMISSIONS=12000
 	CORPUS_SUBMISSIONS=$(CORPUS_SUBMISSIONS) $(MEASURED) flow::changelogs --nocapture
 
+# In what follows, ALONE=1: a promised time is held to the letter, not with room for other tests.
+
 progress: deps ## Many who follow a ticket, each told of a change within a second: SUBSCRIBERS=2000
-	SUBSCRIBERS=$(SUBSCRIBERS) $(MEASURED) flow::progress_crowd --nocapture --test-threads=1
+	ALONE=1 SUBSCRIBERS=$(SUBSCRIBERS) $(MEASURED) flow::progress_crowd --nocapture --test-threads=1
+
+limits: deps ## Look-ups with Redis and without, which must not be dearer: LOOK_UPS=20000
+	ALONE=1 LOOK_UPS=$(LOOK_UPS) $(MEASURED) flow::limits::without_redis --nocapture --test-threads=1
+
+times: deps ## The other promises that are times: answers while servers are away, slow clients, stops
+	ALONE=1 $(MEASURED) flow::faults::servers flow::progress:: api::statistics a_request_that_does_not_come \
+	        slow_and_silent --nocapture --test-threads=1
 
 events: deps ## Events while their relay is killed again and again: TICKETS=10000 KILLS=20 SEED=7
 	TICKETS=$(TICKETS) KILLS=$(KILLS) SEED=$(SEED) $(MEASURED) flow::events::events_survive --nocapture
+
+chaos: deps ## Faults everywhere, nothing lost: SEED=7 RUNS=100 SECONDS=12 CONNECTIONS=256 NODES=1
+	SEED=$(SEED) RUNS=$(RUNS) SECONDS=$(SECONDS) CONNECTIONS=$(CONNECTIONS) $(MEASURED) chaos::chaos_$(if $(filter 3,$(NODES)),among_three,loses) --nocapture
+
+kills: KILLS = 500
+kills: deps ## One process on SQLite, killed under load; a full disk, copied files: KILLS=500 SEED=7
+	ALONE=1 KILLS=$(KILLS) FILLS=40 COPIES=20 RUNS=10 SEED=$(SEED) $(MEASURED) chaos::embedded --nocapture --test-threads=1
+
+restarts: deps ## Rolling restarts under load, noticed by nobody: ROUNDS=20 PROCESSES=3 RATE=200
+	ROUNDS=$(ROUNDS) PROCESSES=$(PROCESSES) RATE=$(RATE) $(MEASURED) faults::restarts faults::trace --nocapture
+
+outage: SECONDS = 600
+outage: deps ## Postgres away under load, stopped and then frozen, for so long each: SECONDS=600 RATE=200
+	SECONDS=$(SECONDS) RATE=$(RATE) $(MEASURED) faults::outage faults::trace --nocapture
+
+spool: SECONDS = 60
+spool: deps ## The broker killed under load, edges with a spool: none refused, none lost: SECONDS=60 RATE=200
+	ALONE=1 SECONDS=$(SECONDS) RATE=$(RATE) $(MEASURED) faults::spool::while_the_broker faults::trace --nocapture
+
+oracle: deps ## Of what the broker refused nothing is called accepted: SUBMISSIONS=100000
+	SUBMISSIONS=$(SUBMISSIONS) $(MEASURED) faults::oracle faults::trace --nocapture
+
+previous: ## Build the earlier releases that upgrades are tested from; needs the whole history
+	tests/previous/build
 
 bench-smoke: ## `make load`, small: does it still measure?
 	$(MAKE) --no-print-directory load SUBMISSIONS=2000 CONNECTIONS=32
@@ -67,8 +114,11 @@ bench-smoke: ## `make load`, small: does it still measure?
 # No prerequisite: what is there is never made again, whatever changes in the example.
 .env: ## Settings and secrets for docker compose, as in .env.example but secret
 	@umask 077; awk -F= '/^[A-Z_]*(PASSWORD|KEY|TOKEN)=/ { \
-	        secret = ""; make = "openssl rand -hex 32"; make | getline secret; close(make); \
-	        print $$1 "=" secret; next } { print }' .env.example > .env.new && mv .env.new .env
+	        secret = ""; make = "openssl rand -hex 32"; \
+	        if ((make | getline secret) <= 0 || length(secret) != 64) { \
+	                print "no secrets without `openssl rand -hex 32`" > "/dev/stderr"; exit 1 } \
+	        close(make); print $$1 "=" secret; next } { print }' .env.example > .env.new \
+	        && mv .env.new .env || { rm -f .env.new; exit 1; }
 
 openapi: ## The OpenAPI document against a validator, and a generated client at work (needs Node.js)
 	@.ci/openapi

@@ -12,7 +12,10 @@ use clap::{
 use clap_complete::Shell;
 use common::config::{Documentation, Kind, Section, Setting};
 
-pub use letters::{LetterCommand, LetterList, LetterShown, Letters};
+pub use letters::{
+    Discard, LetterCommand, LetterFilter, LetterList, LetterLog, LetterShown, Letters, Rate,
+    Requeue,
+};
 pub use operator::{NewToken, Pages, TokenCommand};
 
 const SETTINGS_HELP: &str = "\
@@ -56,15 +59,26 @@ Examples:
     Serve,
     /// Runs the public edge of a distributed installation.
     ///
-    /// It accepts submissions while the broker is up, whatever the database does.
+    /// It accepts submissions while the broker is up, whatever the database does; with --spool-dir
+    /// also while the broker is not.
     #[command(after_help = "\
 Examples (DATABASE_URL, AMQP_URL, REDIS_URL and SUPPORT_NUMBER_KEY set):
   supportline ingest --listen 0.0.0.0:80
-  supportline ingest --reply-wait 500ms")]
+  supportline ingest --reply-wait 500ms
+  supportline ingest --spool-dir /var/spool/supportline --spool-max 4GiB")]
     Ingest,
+    /// Runs the staff API of a distributed installation.
+    ///
+    /// It answers below /api/support/admin; a proxy in front sends that here and all else to the
+    /// edges. Serves /livez, /readyz and /metrics on --listen as well.
+    #[command(after_help = "\
+Examples (DATABASE_URL, AMQP_URL, REDIS_URL and SUPPORT_NUMBER_KEY set):
+  supportline desk --listen 127.0.0.1:8071
+  supportline desk --trusted-proxies 10.0.0.0/8")]
+    Desk,
     /// Runs a queue consumer of a distributed installation.
     ///
-    /// Serves /livez and /readyz on --listen.
+    /// Serves /livez, /readyz and /metrics on --listen.
     #[command(after_help = "\
 Examples (DATABASE_URL, AMQP_URL, REDIS_URL and SUPPORT_NUMBER_KEY set):
   supportline worker --listen 127.0.0.1:8081
@@ -90,8 +104,8 @@ Examples:
     /// Audits the installation and prints a line for each check.
     ///
     /// Every ticket number is unique and well formed, the statistics equal a full recount, every
-    /// ticket has its audit entry, and nothing is dead-lettered or unrouted. Exits with 0 only
-    /// when all of it holds. Safe while the installation is running.
+    /// ticket has its audit entry, every event is published, and nothing is dead-lettered or
+    /// unrouted. Exits with 0 only when all of it holds. Safe while the installation is running.
     #[command(after_help = "\
 Examples:
   supportline verify
@@ -121,14 +135,15 @@ Examples:
     Token(TokenCommand),
     /// Lists, shows, requeues and deletes what could not become a ticket.
     ///
-    /// Works beside a running installation.
+    /// Works beside a running installation. Who did what to which letter is on record.
     #[command(
         subcommand,
         after_help = "\
 Examples:
-  supportline dead-letters list
+  supportline dead-letters list --reason rejected
   supportline dead-letters show 4f0c2a91d3b7e658
-  supportline dead-letters requeue --all"
+  supportline dead-letters requeue --all
+  supportline dead-letters log"
     )]
     DeadLetters(LetterCommand),
     /// Prints a script that completes the command line in a shell.
@@ -155,6 +170,7 @@ impl Command {
         match self {
             Self::Serve => "serve",
             Self::Ingest => "ingest",
+            Self::Desk => "desk",
             Self::Worker => "worker",
             Self::Migrate => "migrate",
             Self::Config => "config",
@@ -172,16 +188,17 @@ impl Command {
 /// flags, since a flag that does nothing would be a lie.
 fn uses(command: &str, section: Section) -> bool {
     let writes_about_itself = ["completions", "man"].contains(&command);
-    let is_process = ["serve", "ingest", "worker", "config"].contains(&command);
+    let is_process = ["serve", "ingest", "desk", "worker", "config"].contains(&command);
     let has_backends = !writes_about_itself && command != "probe";
     match section {
         Section::Program => !writes_about_itself,
         Section::Distributed | Section::Installation => has_backends,
         Section::Address => is_process || command == "probe",
         Section::Process => is_process,
-        Section::Embedded => has_backends && !["ingest", "worker"].contains(&command),
-        Section::Edge => is_process && command != "worker",
-        Section::Worker => is_process && command != "ingest",
+        Section::Embedded => has_backends && !["ingest", "desk", "worker"].contains(&command),
+        Section::Clients => is_process && command != "worker",
+        Section::Edge => is_process && !["desk", "worker"].contains(&command),
+        Section::Worker => is_process && !["ingest", "desk"].contains(&command),
     }
 }
 

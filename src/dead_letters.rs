@@ -1,112 +1,170 @@
 //! `supportline dead-letters …`: what could not become a ticket.
 
+mod going;
+mod shown;
+
 use std::{
     collections::BTreeSet,
+    fs,
     io::{self, IsTerminal, Write},
+    os::unix::fs::MetadataExt,
     process::ExitCode,
+    sync::Arc,
 };
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use anyhow::Context;
+use chrono::{DateTime, TimeDelta, Utc};
 use common::{
     config::{Backends, Config},
-    ports::{
-        audit::QueueAudit,
-        dead_letters::{DeadLetters, FoundLetter, LetterId, ListedLetter, Selection},
-    },
+    domain::Actor,
+    letters::{LetterOffice, Order},
+    ports::dead_letters::{Filter, LetterId, Selection},
 };
-use serde::Serialize;
 
 use crate::{
-    cli::{LetterCommand, LetterList, LetterShown, Letters},
-    compose::Installation,
-    table::{harmless, table},
+    cli::{
+        Discard, LetterCommand, LetterFilter, LetterList, LetterLog, LetterShown, Letters, Rate,
+        Requeue,
+    },
+    compose::{Beside, Installation},
+    table::harmless,
     terminal::{self, thousands},
 };
+use going::Going;
 
 /// Does what is asked, beside the processes that serve the installation or without any.
 pub async fn run(command: LetterCommand, config: Config) -> anyhow::Result<ExitCode> {
     let installation = Installation::open_beside(&config).await?;
-    let letters = installation.backend.operator().await.dead_letters;
-    let audit = installation.backend.audit().await.queue;
+    let ports = installation.backend.operator().await;
+    let office = LetterOffice::new(&ports, Arc::clone(&installation.clock));
+    drop(ports);
+    let desk = Desk { office, installation: &installation, config: &config };
     let done = match command {
-        LetterCommand::List(wanted) => list(&*letters, &*audit, &wanted).await,
-        LetterCommand::Show(wanted) => show(&*letters, &wanted).await,
-        LetterCommand::Requeue(wanted) => requeue(&*letters, wanted, &config).await,
-        LetterCommand::Discard(wanted) => discard(&*letters, wanted).await,
+        LetterCommand::List(wanted) => desk.list(&wanted).await,
+        LetterCommand::Show(wanted) => desk.show(wanted).await,
+        LetterCommand::Requeue(wanted) => desk.requeue(wanted).await,
+        LetterCommand::Discard(wanted) => desk.discard(wanted).await,
+        LetterCommand::Log(wanted) => desk.log(&wanted).await,
     };
-    drop((letters, audit));
+    drop(desk);
     installation.backend.close().await;
     done.map(|()| ExitCode::SUCCESS)
 }
 
-async fn list(
-    letters: &dyn DeadLetters,
-    audit: &dyn QueueAudit,
-    wanted: &LetterList,
-) -> anyhow::Result<()> {
-    let listed = letters.list(wanted.limit).await?;
-    if wanted.json {
-        let rows: Vec<_> = listed.iter().map(Row::from).collect();
-        terminal::say(serde_json::to_string_pretty(&rows)?);
-    } else {
-        let rows: Vec<_> = listed.iter().map(row).collect();
-        let heading = ["ID", "REASON", "FIRST SEEN", "ATTEMPTS", "BYTES", "DETAIL"];
-        terminal::say(table(&heading, &rows));
-    }
-    let there = if listed.len() == wanted.limit as usize { audit.depths().await?.dead } else { 0 };
-    if there > listed.len() as u64 {
-        let limit = thousands(wanted.limit.into());
-        terminal::remark(format!("The oldest {limit} of {}.", thousands(there)));
-    }
-    Ok(())
+/// Where an operator's command works.
+struct Desk<'a> {
+    office: LetterOffice,
+    installation: &'a Beside,
+    config: &'a Config,
 }
 
-async fn show(letters: &dyn DeadLetters, wanted: &LetterShown) -> anyhow::Result<()> {
-    let id = LetterId::new(&wanted.id);
-    let found = letters.find(&id).await?;
-    let found = found.ok_or_else(|| not_there(&[id]))?;
-    if !wanted.body {
-        terminal::say(description(&found));
-        return Ok(());
+impl Desk<'_> {
+    async fn list(&self, wanted: &LetterList) -> anyhow::Result<()> {
+        let filter = filter(&wanted.filter, self.installation.clock.now());
+        let listing = self.office.list(&filter, wanted.limit).await?;
+        let text = if wanted.json { shown::json(&listing)? } else { shown::listed(&listing) };
+        terminal::show(&text).context("the list could not be written")?;
+        let there = listing.counts.values().sum();
+        if there > listing.letters.len() as u64 {
+            let limit = thousands(wanted.limit.into());
+            terminal::remark(format!("The oldest {limit} of {}.", thousands(there)));
+        }
+        Ok(())
     }
-    let mut output = io::stdout();
-    if output.is_terminal() {
-        return Ok(terminal::hand_over(&harmless(&String::from_utf8_lossy(&found.letter.body)))?);
+
+    async fn show(&self, wanted: LetterShown) -> anyhow::Result<()> {
+        let id = LetterId::new(wanted.id);
+        if !(wanted.reveal || wanted.body) {
+            let view = self.office.show(&id).await?.ok_or_else(|| not_there(&[id]))?;
+            terminal::say(shown::described(&view));
+            return Ok(());
+        }
+        let order = Order { actor: operator(), because: wanted.because };
+        let found = self.office.reveal(&id, &order).await?.ok_or_else(|| not_there(&[id]))?;
+        if wanted.reveal {
+            terminal::say(shown::revealed(&found));
+            return Ok(());
+        }
+        let mut output = io::stdout();
+        let body = &found.letter.body;
+        if output.is_terminal() {
+            return Ok(terminal::hand_over(&harmless(&String::from_utf8_lossy(body)))?);
+        }
+        output.write_all(body)?;
+        Ok(output.flush()?)
     }
-    output.write_all(&found.letter.body)?;
-    Ok(output.flush()?)
+
+    async fn requeue(&self, wanted: Requeue) -> anyhow::Result<()> {
+        let which = self.selection(wanted.which);
+        let order = Order { actor: operator(), because: wanted.because };
+        let going = Going::start(self.count(&which).await?, wanted.rate)?;
+        let requeued = self.office.requeue(&which, &order, &going).await;
+        going.end();
+        let requeued = requeued?;
+        terminal::say(match &self.config.backends {
+            Backends::Distributed(_) => format!("{} queued again.", counted(requeued.len())),
+            // Who else would: the queue is in that process.
+            Backends::Embedded(_) => format!(
+                "{} queued again, for the process that serves the folder, now or when it is started.",
+                counted(requeued.len())
+            ),
+        });
+        all_were_handled(&going, &which, &requeued)
+    }
+
+    async fn discard(&self, wanted: Discard) -> anyhow::Result<()> {
+        let which = self.selection(wanted.which);
+        let going = Going::start(self.count(&which).await?, Rate::Off)?;
+        let discarded = self.office.discard(&which, operator(), wanted.because, &going).await;
+        going.end();
+        let discarded = discarded?;
+        terminal::say(format!("{} deleted.", counted(discarded.len())));
+        all_were_handled(&going, &which, &discarded)
+    }
+
+    async fn log(&self, wanted: &LetterLog) -> anyhow::Result<()> {
+        let actions = self.office.log(wanted.limit).await.context(
+            "the record is out of reach (`supportline migrate` brings an older schema up to date)",
+        )?;
+        let text = if wanted.json { shown::log_json(&actions)? } else { shown::logged(&actions) };
+        terminal::show(&text).context("the record could not be written")
+    }
+
+    fn selection(&self, wanted: Letters) -> Selection {
+        if wanted.all {
+            Selection::All
+        } else if wanted.ids.is_empty() {
+            Selection::Like(filter(&wanted.filter, self.installation.clock.now()))
+        } else {
+            Selection::These(wanted.ids.into_iter().map(LetterId::new).collect())
+        }
+    }
+
+    /// How many letters that are, where somebody is looking.
+    async fn count(&self, which: &Selection) -> anyhow::Result<Option<u64>> {
+        let filter = match which {
+            _ if !io::stderr().is_terminal() => return Ok(None),
+            Selection::These(ids) => return Ok(Some(ids.len() as u64)),
+            Selection::All => &Filter::default(),
+            Selection::Like(filter) => filter,
+        };
+        Ok(Some(self.office.list(filter, 0).await?.counts.values().sum()))
+    }
 }
 
-async fn requeue(
-    letters: &dyn DeadLetters,
-    wanted: Letters,
-    config: &Config,
-) -> anyhow::Result<()> {
-    let which = selection(wanted);
-    let requeued = letters.requeue(&which).await?;
-    terminal::say(match &config.backends {
-        Backends::Distributed(_) => format!("{} queued again.", counted(requeued.len())),
-        // Who else would: the queue is in that process.
-        Backends::Embedded(_) => format!(
-            "{} queued again, for the process that serves the folder, now or when it is started.",
-            counted(requeued.len())
-        ),
-    });
-    all_were_there(&which, &requeued)
+/// Who runs this process, as the machine knows them; in a container that may be a number alone.
+fn operator() -> Actor {
+    let number =
+        || fs::metadata("/proc/self").map_or_else(|_| "unknown".into(), |it| it.uid().to_string());
+    Actor::User(whoami::username().unwrap_or_else(|_| number()))
 }
 
-async fn discard(letters: &dyn DeadLetters, wanted: Letters) -> anyhow::Result<()> {
-    let which = selection(wanted);
-    let discarded = letters.discard(&which).await?;
-    terminal::say(format!("{} deleted.", counted(discarded.len())));
-    all_were_there(&which, &discarded)
-}
-
-fn selection(wanted: Letters) -> Selection {
-    if wanted.all {
-        Selection::All
-    } else {
-        Selection::These(wanted.ids.into_iter().map(LetterId::new).collect())
+fn filter(wanted: &LetterFilter, now: DateTime<Utc>) -> Filter {
+    let ago = |span| TimeDelta::from_std(span).ok().and_then(|span| now.checked_sub_signed(span));
+    Filter {
+        codes: wanted.reasons.iter().cloned().collect(),
+        before: wanted.older_than.and_then(ago),
+        since: wanted.newer_than.and_then(ago),
     }
 }
 
@@ -117,7 +175,10 @@ fn counted(letters: usize) -> String {
     }
 }
 
-fn all_were_there(which: &Selection, handled: &[LetterId]) -> anyhow::Result<()> {
+fn all_were_handled(going: &Going, which: &Selection, handled: &[LetterId]) -> anyhow::Result<()> {
+    if going.was_stopped() {
+        anyhow::bail!("stopped on request; the other letters are where they were");
+    }
     let Selection::These(ids) = which else { return Ok(()) };
     let handled: BTreeSet<_> = handled.iter().collect();
     let missing: Vec<_> = ids.iter().filter(|id| !handled.contains(id)).cloned().collect();
@@ -129,59 +190,24 @@ fn not_there(ids: &[LetterId]) -> anyhow::Error {
     anyhow::anyhow!("there is no dead letter {} (any more)", ids.join(", "))
 }
 
-fn row(letter: &ListedLetter) -> Vec<String> {
-    vec![
-        letter.id.to_string(),
-        harmless(&letter.code),
-        shown(letter.first_seen_at, SecondsFormat::Secs),
-        letter.attempts.to_string(),
-        letter.body_bytes.to_string(),
-        harmless(&letter.detail),
-    ]
-}
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
 
-/// All but the body, a line each.
-fn description(found: &FoundLetter) -> String {
-    let letter = &found.letter;
-    let own = [
-        ("id", found.id.to_string()),
-        ("reason", letter.code.clone()),
-        ("detail", letter.detail.clone()),
-        ("first seen", shown(letter.first_seen_at, SecondsFormat::Millis)),
-        ("attempts", letter.attempts.to_string()),
-        ("body", format!("{} bytes; --body shows them, and they are personal", letter.body.len())),
-    ];
-    let own = own.into_iter().map(|(name, value)| vec![name.to_owned(), harmless(&value)]);
-    let properties = found.properties.iter();
-    let properties = properties.map(|(name, value)| vec![harmless(name), harmless(value)]);
-    table(&["", ""], &own.chain(properties).collect::<Vec<_>>()).trim_start().to_owned()
-}
+    use super::*;
 
-fn shown(time: DateTime<Utc>, precision: SecondsFormat) -> String {
-    time.to_rfc3339_opts(precision, true)
-}
-
-/// A letter as programs read it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Row<'a> {
-    id: &'a str,
-    code: &'a str,
-    detail: &'a str,
-    first_seen_at: String,
-    attempts: u32,
-    body_bytes: usize,
-}
-
-impl<'a> From<&'a ListedLetter> for Row<'a> {
-    fn from(letter: &'a ListedLetter) -> Self {
-        Self {
-            id: letter.id.as_str(),
-            code: &letter.code,
-            detail: &letter.detail,
-            first_seen_at: shown(letter.first_seen_at, SecondsFormat::Millis),
-            attempts: letter.attempts,
-            body_bytes: letter.body_bytes,
-        }
+    #[test]
+    fn older_is_before_and_newer_is_since() {
+        let now = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
+        let wanted = LetterFilter {
+            reasons: vec!["rejected".to_owned()],
+            older_than: Some(Duration::from_hours(2)),
+            newer_than: Some(Duration::from_hours(24)),
+        };
+        let filter = filter(&wanted, now);
+        let matches = |code, hours| filter.matches(code, now - TimeDelta::hours(hours));
+        let found = [0, 1, 2, 3, 23, 24, 25].map(|hours| matches("rejected", hours));
+        assert_eq!(found, [false, false, false, true, true, true, false]);
+        assert!(!matches("conflict", 3));
     }
 }

@@ -16,6 +16,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::is_bad_setting;
+
 /// A process and its roles.
 pub struct Lifecycle {
     grace: Duration,
@@ -58,8 +60,9 @@ impl Lifecycle {
     }
 
     /// Runs until a signal comes or a role ends by itself, then stops: the roles in turn, `close`
-    /// last. Success only when a signal asked for it and all of them finished.
-    pub async fn run(mut self, close: impl Future<Output = ()>) -> ExitCode {
+    /// last. Success only when a signal asked for it and all of them finished; an error when a role
+    /// found that a setting has to be changed.
+    pub async fn run(mut self, close: impl Future<Output = ()>) -> anyhow::Result<ExitCode> {
         let was_asked = select! {
             request = self.requests.recv() => {
                 tracing::info!(signal = request, "stopping");
@@ -84,11 +87,14 @@ impl Lifecycle {
                 false
             }
         };
+        if let Some(refusal) = self.roles.refusal {
+            return Err(refusal);
+        }
         if was_asked && finished {
             tracing::info!("stopped, with everything finished");
-            ExitCode::SUCCESS
+            Ok(ExitCode::SUCCESS)
         } else {
-            ExitCode::FAILURE
+            Ok(ExitCode::FAILURE)
         }
     }
 }
@@ -97,7 +103,9 @@ impl Lifecycle {
 #[derive(Default)]
 struct Roles {
     tasks: JoinSet<anyhow::Result<()>>,
-    roles: Vec<Role>,
+    started: Vec<Role>,
+    /// What a role ended of that only another setting would help against.
+    refusal: Option<anyhow::Error>,
 }
 
 struct Role {
@@ -114,7 +122,7 @@ impl Roles {
     {
         let stop = CancellationToken::new();
         let task = self.tasks.spawn(role(stop.clone())).id();
-        self.roles.push(Role { name, task, stop, has_ended: false });
+        self.started.push(Role { name, task, stop, has_ended: false });
     }
 
     /// Waits until one of them has ended, which none should before it is told to.
@@ -125,9 +133,9 @@ impl Roles {
     /// Tells each in turn to stop and waits until it has. False when one failed.
     async fn stop(&mut self) -> bool {
         let mut all_well = true;
-        for index in (0..self.roles.len()).rev() {
-            self.roles[index].stop.cancel();
-            while !self.roles[index].has_ended {
+        for index in (0..self.started.len()).rev() {
+            self.started[index].stop.cancel();
+            while !self.started[index].has_ended {
                 all_well &= self.next_end().await;
             }
         }
@@ -141,11 +149,15 @@ impl Roles {
             Ok((task, result)) => (task, result),
             Err(error) => (error.id(), Err(cause(error))),
         };
-        let Some(role) = self.roles.iter_mut().find(|role| role.task == task) else { return true };
+        let Some(role) = self.started.iter_mut().find(|role| role.task == task) else {
+            return true;
+        };
         role.has_ended = true;
         match result {
             Ok(()) if role.stop.is_cancelled() => return true,
             Ok(()) => tracing::error!(role = role.name, "the role ended by itself; stopping"),
+            // The program's last line says it.
+            Err(error) if error.chain().any(is_bad_setting) => self.refusal = Some(error),
             Err(error) => {
                 tracing::error!(role = role.name, error = chain(error.as_ref()), "the role failed");
             }
@@ -164,6 +176,8 @@ mod tests {
         future,
         sync::{Arc, Mutex},
     };
+
+    use common::config::ConfigError;
 
     use super::*;
 
@@ -196,7 +210,7 @@ mod tests {
         obedient(&mut lifecycle, "ingest", &journal);
         let stopping = lifecycle.stopping();
         signals.send("SIGTERM").await.unwrap();
-        let code = lifecycle.run(async { journal.lock().unwrap().push("backend") }).await;
+        let code = lifecycle.run(async { journal.lock().unwrap().push("backend") }).await.unwrap();
         assert_eq!(code, ExitCode::SUCCESS);
         assert_eq!(*journal.lock().unwrap(), ["ingest", "worker", "backend"]);
         assert!(stopping.is_cancelled());
@@ -208,7 +222,7 @@ mod tests {
         let journal = Journal::default();
         obedient(&mut lifecycle, "ingest", &journal);
         lifecycle.start("worker", |_| async { Ok(()) });
-        assert_eq!(lifecycle.run(future::ready(())).await, ExitCode::FAILURE);
+        assert_eq!(lifecycle.run(future::ready(())).await.unwrap(), ExitCode::FAILURE);
         assert_eq!(*journal.lock().unwrap(), ["ingest"]);
     }
 
@@ -220,8 +234,21 @@ mod tests {
                 assert!(fails, "a panic");
                 anyhow::bail!("a failure")
             });
-            assert_eq!(lifecycle.run(future::ready(())).await, ExitCode::FAILURE);
+            assert_eq!(lifecycle.run(future::ready(())).await.unwrap(), ExitCode::FAILURE);
         }
+    }
+
+    #[tokio::test]
+    async fn a_role_that_refuses_a_setting_stops_the_others_and_is_heard() {
+        let (_signals, mut lifecycle) = lifecycle(LONG);
+        let journal = Journal::default();
+        obedient(&mut lifecycle, "ingest", &journal);
+        lifecycle.start("preparation", |_| async {
+            Err(ConfigError::ForeignNumberKey { fingerprint: "00aa".to_owned() }.into())
+        });
+        let refusal = lifecycle.run(future::ready(())).await.unwrap_err();
+        assert!(refusal.to_string().contains("number-key"), "{refusal}");
+        assert_eq!(*journal.lock().unwrap(), ["ingest"]);
     }
 
     #[tokio::test]
@@ -232,7 +259,7 @@ mod tests {
             anyhow::bail!("a failure")
         });
         signals.send("SIGINT").await.unwrap();
-        assert_eq!(lifecycle.run(future::ready(())).await, ExitCode::FAILURE);
+        assert_eq!(lifecycle.run(future::ready(())).await.unwrap(), ExitCode::FAILURE);
     }
 
     #[tokio::test]
@@ -241,7 +268,7 @@ mod tests {
         lifecycle.start("ingest", |_| future::pending());
         signals.send("SIGTERM").await.unwrap();
         signals.send("SIGTERM").await.unwrap();
-        assert_eq!(lifecycle.run(future::ready(())).await, ExitCode::FAILURE);
+        assert_eq!(lifecycle.run(future::ready(())).await.unwrap(), ExitCode::FAILURE);
     }
 
     #[tokio::test]
@@ -249,6 +276,6 @@ mod tests {
         let (signals, mut lifecycle) = lifecycle(Duration::from_millis(1));
         lifecycle.start("ingest", |_| future::pending());
         signals.send("SIGTERM").await.unwrap();
-        assert_eq!(lifecycle.run(future::ready(())).await, ExitCode::FAILURE);
+        assert_eq!(lifecycle.run(future::ready(())).await.unwrap(), ExitCode::FAILURE);
     }
 }

@@ -3,6 +3,8 @@
 mod cli;
 mod compose;
 mod dead_letters;
+mod desk;
+mod document;
 mod ingest;
 mod lifecycle;
 mod listener;
@@ -22,11 +24,7 @@ mod verify;
 mod welcome;
 mod worker;
 
-use std::{
-    error::Error,
-    io::{self, ErrorKind},
-    process::ExitCode,
-};
+use std::{error::Error, process::ExitCode};
 
 use cli::{Command, Invocation};
 use common::{
@@ -34,6 +32,7 @@ use common::{
     telemetry,
 };
 use embedded::OpenError;
+use listener::ListenError;
 use tokio::runtime::Runtime;
 
 /// See `docs/adr/0007-allocator.md`.
@@ -51,13 +50,11 @@ fn main() -> ExitCode {
 }
 
 /// Whether only another setting would help: a value that is none, a folder that cannot be used, an
-/// address that is not this machine's. One that is merely taken may be free the next time.
+/// address that is not this machine's.
 fn is_bad_setting(cause: &(dyn Error + 'static)) -> bool {
     let folder = cause.downcast_ref().is_some_and(|it| matches!(it, OpenError::Unusable { .. }));
-    let address = cause.downcast_ref().is_some_and(|it: &io::Error| {
-        matches!(it.kind(), ErrorKind::AddrNotAvailable | ErrorKind::PermissionDenied)
-    });
-    cause.is::<ConfigError>() || folder || address
+    let address = cause.downcast_ref().is_some_and(ListenError::is_final);
+    cause.is::<ConfigError>() || cause.is::<::ingest::SpoolError>() || folder || address
 }
 
 fn run(Invocation { command, flags }: Invocation) -> anyhow::Result<ExitCode> {
@@ -72,20 +69,23 @@ fn run_with_settings(
     command: Command,
     flags: Vec<(&'static Setting, String)>,
 ) -> anyhow::Result<ExitCode> {
+    #[cfg(debug_assertions)]
+    common::failpoint::arm(&std::env::var(common::failpoint::VARIABLE).unwrap_or_default())?;
     let layers = Layers::gather(flags, std::env::vars_os())?;
     if command == Command::Config {
-        terminal::say(layers.listing().trim_end());
+        terminal::show(layers.listing().trim_end())?;
     }
     let config = Config::new(&layers)?;
     match command {
         Command::Token(_) | Command::DeadLetters(_) => telemetry::start_quietly(config.log_format),
         _ => telemetry::start(config.log_format),
-    }
+    }?;
     let runtime = Runtime::new()?;
     let code = runtime.block_on(async {
         match command {
             Command::Serve => serve::run(config).await,
             Command::Ingest => ingest::run(config).await,
+            Command::Desk => desk::run(config).await,
             Command::Worker => worker::run(config).await,
             Command::Migrate => migrate::run(config).await,
             Command::Verify => verify::run(config).await,
@@ -100,4 +100,22 @@ fn run_with_settings(
     // What a hard stop gave up must not hold the exit.
     runtime.shutdown_background();
     code
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, ErrorKind};
+
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_may_not_be_written_is_no_bad_setting() {
+        let denied = io::Error::from(ErrorKind::PermissionDenied);
+        let error = Err::<(), _>(denied).context("cannot write the pages").unwrap_err();
+        assert!(!error.chain().any(is_bad_setting));
+        let refused = ConfigError::NotText("SUPPORT_LISTEN");
+        assert!(anyhow::Error::from(refused).chain().any(is_bad_setting));
+    }
 }

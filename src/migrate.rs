@@ -2,16 +2,17 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use common::config::Config;
 
-use crate::{compose::Installation, prepare::Preparation, terminal};
+use crate::{compose::open_store, prepare::CANNOT_PREPARE, terminal};
 
 /// Brings it up to date and ends.
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
-    let installation = Installation::open(&config).await?;
-    let prepared = Preparation::new(&installation, true).once().await;
-    installation.backend.close().await;
-    prepared?;
+    let backend = open_store(&config).await?;
+    let migrated = backend.migrate().await;
+    backend.close().await;
+    migrated.context(CANNOT_PREPARE)?;
     terminal::say("The schema is up to date.");
     Ok(ExitCode::SUCCESS)
 }

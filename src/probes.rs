@@ -3,18 +3,19 @@
 use axum::{
     Router,
     http::{StatusCode, header},
+    response::IntoResponse,
     routing::get,
 };
 use common::metrics::Exposition;
 
 /// `/livez`: the process answers. `/readyz`: it does its work, as `is_ready` has it. `/metrics`: what
 /// it has recorded.
-pub fn router(
-    is_ready: impl Fn() -> bool + Clone + Send + Sync + 'static,
+pub fn router<R: Future<Output = bool> + Send>(
+    is_ready: impl Fn() -> R + Clone + Send + Sync + 'static,
     exposition: Exposition,
 ) -> Router {
     let readiness = move || async move {
-        if is_ready() {
+        if is_ready().await {
             (StatusCode::OK, "ok\n")
         } else {
             (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
@@ -23,7 +24,12 @@ pub fn router(
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     let metrics = move || async move { (kind, exposition()) };
     Router::new()
-        .route("/livez", get(|| async { "ok\n" }))
-        .route("/readyz", get(readiness))
-        .route("/metrics", get(metrics))
+        .route("/livez", get(|| async { "ok\n" }).options(methods))
+        .route("/readyz", get(readiness).options(methods))
+        .route("/metrics", get(metrics).options(methods))
+}
+
+/// The answer to `OPTIONS`, as of the public API.
+async fn methods() -> impl IntoResponse {
+    (StatusCode::NO_CONTENT, [(header::ALLOW, "GET,HEAD,OPTIONS")])
 }

@@ -28,9 +28,22 @@ pub fn admin_token_file(data_dir: &Path) -> PathBuf {
     data_dir.join("admin-token")
 }
 
-/// The folder's number key, made now if there is none.
-pub fn number_key(data_dir: &Path, entropy: &dyn Entropy) -> anyhow::Result<NumberKey> {
+/// The folder's number key. Made now if there is none, unless there are numbers already that were
+/// made with one: of the key with the fingerprint `used`.
+pub fn number_key(
+    data_dir: &Path,
+    used: Option<&str>,
+    entropy: &dyn Entropy,
+) -> anyhow::Result<NumberKey> {
     let path = number_key_file(data_dir);
+    if let Some(used) = used {
+        anyhow::ensure!(
+            path.exists(),
+            "{} is missing, and tickets are numbered with the key in it (fingerprint {used}): put \
+             it back from a backup",
+            path.display()
+        );
+    }
     let text = kept(&path, || NumberKey::generate(entropy).to_hex())?;
     parse_number_key(&path, &text)
 }
@@ -117,7 +130,7 @@ mod tests {
     #[test]
     fn a_secret_is_made_once_and_read_ever_after() {
         let folder = folder();
-        let key = || number_key(folder.path(), &SystemEntropy).unwrap().to_hex();
+        let key = || number_key(folder.path(), None, &SystemEntropy).unwrap().to_hex();
         let token =
             || admin_token(folder.path(), &SystemEntropy).unwrap().expose_secret().to_owned();
         assert_eq!((key(), token()), (key(), token()));
@@ -129,7 +142,7 @@ mod tests {
     fn only_the_owner_can_read_it_even_where_a_killed_start_left_half_a_file() {
         let folder = folder();
         fs::write(folder.path().join("number-key.new"), "half").unwrap();
-        number_key(folder.path(), &SystemEntropy).unwrap();
+        number_key(folder.path(), None, &SystemEntropy).unwrap();
         admin_token(folder.path(), &SystemEntropy).unwrap();
         for path in [number_key_file(folder.path()), admin_token_file(folder.path())] {
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -138,12 +151,23 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_key_is_not_made_anew_where_one_was_used() {
+        let folder = folder();
+        let error = number_key(folder.path(), Some("00aa"), &SystemEntropy).err().unwrap();
+        assert!(error.to_string().contains("is missing"), "{error}");
+        assert!(!number_key_file(folder.path()).exists());
+        let made = number_key(folder.path(), None, &SystemEntropy).unwrap().to_hex();
+        let read = number_key(folder.path(), Some("00aa"), &SystemEntropy).unwrap().to_hex();
+        assert_eq!(made, read);
+    }
+
+    #[test]
     fn a_damaged_file_is_refused_and_not_replaced() {
         let folder = folder();
         fs::write(number_key_file(folder.path()), "hunter2").unwrap();
         fs::write(admin_token_file(folder.path()), "\n").unwrap();
         let errors = [
-            number_key(folder.path(), &SystemEntropy).err().unwrap(),
+            number_key(folder.path(), None, &SystemEntropy).err().unwrap(),
             admin_token(folder.path(), &SystemEntropy).err().unwrap(),
         ];
         for error in errors {

@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Display,
-    io::{self, IsTerminal, Write},
+    io::{self, ErrorKind, IsTerminal, Write},
 };
 
 use common::chain;
@@ -11,6 +11,15 @@ use common::chain;
 pub fn say(text: impl Display) {
     // A reader that has seen enough (`| head`) closes the pipe; that is no failure of ours.
     let _ = writeln!(io::stdout(), "{text}");
+}
+
+/// Prints what was asked to be shown, and says when it did not get there, as on a full disk. To a
+/// reader that has seen enough it did.
+pub fn show(text: &str) -> io::Result<()> {
+    match hand_over(text) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
 }
 
 /// Prints what the command was run for to standard output, and says when it did not get there.

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::{
     cli::{NewToken, TokenCommand},
-    compose::Installation,
+    compose::{Beside, Installation},
     table::{harmless, table},
     terminal,
 };
@@ -35,7 +35,7 @@ pub async fn run(command: TokenCommand, config: Config) -> anyhow::Result<ExitCo
 }
 
 async fn create(
-    installation: &Installation,
+    installation: &Beside,
     registry: &dyn TokenRegistry,
     wanted: NewToken,
 ) -> anyhow::Result<()> {
@@ -72,12 +72,14 @@ async fn list(registry: &dyn TokenRegistry, now: DateTime<Utc>, json: bool) -> a
     let tokens = registry.list().await.context(OUT_OF_REACH)?;
     if json {
         let listed: Vec<_> = tokens.iter().map(|token| Listed::of(token, now)).collect();
-        terminal::say(serde_json::to_string_pretty(&listed)?);
-        return Ok(());
+        return shown_all(&serde_json::to_string_pretty(&listed)?);
     }
     let rows: Vec<_> = tokens.iter().map(|token| row(token, now)).collect();
-    terminal::say(table(&["ID", "ROLE", "STANDING", "CREATED", "EXPIRES", "NAME"], &rows));
-    Ok(())
+    shown_all(&table(&["ID", "ROLE", "STANDING", "CREATED", "EXPIRES", "NAME"], &rows))
+}
+
+fn shown_all(list: &str) -> anyhow::Result<()> {
+    terminal::show(list).context("the list could not be written")
 }
 
 async fn revoke(

@@ -1,12 +1,12 @@
 //! `supportline worker`: a queue consumer of a distributed installation.
 
-use std::process::ExitCode;
+use std::{future, process::ExitCode};
 
 use common::config::Config;
 
 use crate::{
-    compose::Installation, lifecycle::Lifecycle, listener, metrics::Recorder, probes,
-    roles::start_worker,
+    compose::Installation, lifecycle::Lifecycle, listener, metrics::Recorder, prepare::Preparation,
+    probes, roles::start_worker,
 };
 
 /// Runs until it is told to stop.
@@ -22,13 +22,14 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let seen = state.clone();
     let exposition =
         Recorder::install("worker")?.exposition_with(state.clone(), installation.clock.clone());
-    let is_ready = move || seen.is_ready() && !stopping.is_cancelled();
+    let is_ready = move || future::ready(seen.is_ready() && !stopping.is_cancelled());
     let probes = probes::router(is_ready, exposition);
     lifecycle.start("probes", |stop| async move {
-        ingest::server::serve(listener, probes, stop).await;
+        http::server::serve(listener, probes, stop).await;
         Ok(())
     });
 
-    start_worker(&mut lifecycle, &installation, &config, state).await;
-    Ok(lifecycle.run(installation.backend.close()).await)
+    let preparation = Preparation::new(&installation, config.process.migrate);
+    start_worker(&mut lifecycle, &installation, &config, state, Some(preparation)).await;
+    lifecycle.run(installation.backend.close()).await
 }

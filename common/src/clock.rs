@@ -1,5 +1,7 @@
 //! Time and randomness as parameters, so that a test can stand at midnight on 31 December.
 
+use std::time::Instant;
+
 use chrono::{DateTime, SubsecRound, Utc};
 
 /// Tells the wall-clock time.
@@ -17,6 +19,29 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the clock the ban points to")]
     fn now(&self) -> DateTime<Utc> {
         Utc::now().trunc_subsecs(3)
+    }
+}
+
+/// Goes on from when it was made at the pace of the machine's monotonic clock, so it never jumps,
+/// whatever is done to the other one. For what has to last as long as it should; not for what is
+/// shown, since the two may come to differ.
+#[derive(Debug, Clone, Copy)]
+pub struct SteadyClock {
+    made_at: DateTime<Utc>,
+    made: Instant,
+}
+
+impl SteadyClock {
+    /// Shows `now` now.
+    #[must_use]
+    pub fn showing(now: DateTime<Utc>) -> Self {
+        Self { made_at: now, made: Instant::now() }
+    }
+}
+
+impl Clock for SteadyClock {
+    fn now(&self) -> DateTime<Utc> {
+        (self.made_at + self.made.elapsed()).trunc_subsecs(3)
     }
 }
 

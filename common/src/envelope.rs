@@ -16,8 +16,8 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        ClientTimestamp, Email, Form, KeyHash, Message, Name, PageUrl, RuleViolation, Submission,
-        UserAgent, UserId,
+        ClientTimestamp, DeadLetterCode, Email, Form, KeyHash, Message, Name, PageUrl,
+        RuleViolation, Submission, UserAgent, UserId,
     },
     keys::{hex, unhex},
     trace::{Trace, is_sane_request_id, is_traceparent},
@@ -120,8 +120,8 @@ pub fn encode(submissions: &[Submission]) -> Bytes {
 /// part of an envelope, whose other parts were none of its fault; it gets an envelope of its own.
 #[must_use]
 pub fn of_letter(body: Bytes, code: &str) -> Bytes {
-    let is_part =
-        code == "invalid" && !matches!(decode(&body), Ok(_) | Err(Unreadable::UnknownVersion(_)));
+    let is_part = code == DeadLetterCode::Invalid.as_str()
+        && !matches!(decode(&body), Ok(_) | Err(Unreadable::UnknownVersion(_)));
     if is_part {
         [format!("{{\"v\":{VERSION},\"submissions\":[").as_bytes(), &body, b"]}"].concat().into()
     } else {

@@ -11,13 +11,29 @@ pub mod cloud_event;
 pub mod config;
 pub mod domain;
 pub mod envelope;
+#[cfg(debug_assertions)]
+pub mod failpoint;
 pub mod guard;
 pub mod keys;
+pub mod letters;
 pub mod metrics;
 pub mod ports;
 pub mod retry;
 pub mod telemetry;
 pub mod trace;
+
+/// Comes past one of the points of [`failpoint`](mod@crate::failpoint), at which a test can make the process
+/// fail. To a build without debug assertions it is nothing at all.
+#[macro_export]
+macro_rules! failpoint {
+    ($point:literal) => {
+        #[cfg(debug_assertions)]
+        {
+            const { assert!($crate::failpoint::is_known($point)) };
+            $crate::failpoint::pass($point).await;
+        }
+    };
+}
 
 /// The cause of a failure, kept for the log and for [`std::error::Error::source`].
 pub type Cause = Box<dyn Error + Send + Sync>;

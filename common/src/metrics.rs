@@ -141,6 +141,7 @@ fn unit(name: &str) -> Option<Unit> {
 macro_rules! metrics {
     ($($kind:ident $constant:ident $name:literal $(by $bounds:ident)? : $help:literal;)+) => {
         $(
+            #[allow(clippy::doc_markdown, reason = "Prometheus shows the same words, as plain text")]
             #[doc = $help]
             pub const $constant: $kind = $kind(Metric {
                 name: concat!("supportline_", $name),
@@ -169,10 +170,13 @@ metrics! {
     Counter HTTP_CUT_OFF "http_connections_cut_off_total":
         "Connections closed at a deadline: head, as the request head did not come in time, which keep-alive connections that idle do as well; write, as the answer was not read.";
 
+    Counter LIMIT_DECISIONS "limit_decisions_total":
+        "Times a limit was asked to admit something, by policy, by outcome (admitted or refused) and by who has counted: all (all instances together), stand_in (this one alone, while Redis is away) or guard (this one alone, as always).";
+
     Counter SUBMISSIONS "submissions_total":
         "Submissions that were posted, by outcome: created (201), queued (202), duplicate (200), replayed, or the code of the problem they were refused with.";
     Histogram REPLY_WAIT "reply_wait_seconds" by SECONDS:
-        "Time from handing a submission to the batcher to the end of its wait, by what is known then: numbered, durable (no number within the reply wait), refused (not queued) or unknown (not confirmed in time).";
+        "Time from handing a submission to the batcher to the end of its wait, by what is known then: numbered, durable (no number within the reply wait), spooled, refused (not queued) or unknown (not confirmed in time).";
     Histogram ENVELOPE_SUBMISSIONS "envelope_submissions" by SIZES:
         "Submissions in a published envelope.";
     Histogram PUBLISH_DURATION "publish_duration_seconds" by SECONDS:
@@ -180,12 +184,37 @@ metrics! {
     Gauge INTAKE_WAITING "intake_waiting_submissions":
         "Submissions of this edge that wait for an envelope; at 4096 the next ones are refused.";
 
+    Counter SPOOLED "spooled_submissions_total":
+        "Submissions that this edge put onto its disk, as the queue did not take them.";
+    Counter SPOOL_DRAINED "spool_drained_submissions_total":
+        "Submissions out of the spool that the queue has confirmed. After a kill some are drained again.";
+    Counter SPOOL_REFUSED "spool_refused_submissions_total":
+        "Submissions that the spool did not take, by reason: full (as much lies there as may), or disk (which took nothing, or not in time).";
+    Gauge SPOOL_SUBMISSIONS "spool_submissions":
+        "Submissions that lie in the spool, those of the segment that is being drained included.";
+    Gauge SPOOL_BYTES "spool_bytes":
+        "Size of the spool, without what is set aside.";
+    Gauge SPOOL_BYTES_MAX "spool_max_bytes":
+        "Size from which on the spool takes nothing more.";
+    Gauge SPOOL_AGE "spool_oldest_age_seconds":
+        "Time since the oldest submission in the spool was put there; 0 when there is none.";
+    Gauge SPOOL_SET_ASIDE "spool_set_aside_files":
+        "Files in the spool's folder that are damaged or of a later release: they are kept, and somebody should look at them.";
+
+    Counter ACCEPTED "accepted_submissions_total":
+        "Times that this edge said yes to a submission that was not stored yet, with its number (201) or without (202). One that is sent again counts again.";
+    Counter ACCOUNTED "accounted_submissions_total":
+        "Accepted submissions whose fate this edge got to know, by fate: stored, or dead-lettered.";
+    Gauge FOLLOWED "followed_submissions":
+        "Submissions that this edge accepted a moment ago and has no number for; after some seconds they are entered in the ledger. At 100000 no further ones are followed.";
+    Counter UNFOLLOWED "unfollowed_submissions_total":
+        "Accepted submissions that this edge did not follow, having too many to follow. No figure tells what becomes of them.";
+    Gauge IN_FLIGHT "in_flight_submissions":
+        "Accepted submissions of the whole installation that are entered in the ledger and may be on their way; the same at every edge. NaN while the store or the broker does not answer.";
     Gauge UNACCOUNTED "unaccounted_submissions":
-        "Submissions that this edge answered 202 in the last ten minutes and has not been told the number of. They are queued, or dead letters, or the receipt got lost, as receipts may. At 100000 no further ones are followed.";
+        "Accepted submissions of the whole installation that are neither tickets nor dead letters and cannot be on their way any more: lost, as far as can be told. The same at every edge. NaN while the store or the broker does not answer.";
     Gauge UNACCOUNTED_AGE "unaccounted_oldest_age_seconds":
-        "Time since the oldest unaccounted submission of this edge was answered; 0 when there is none.";
-    Counter UNACCOUNTED_EXPIRED "unaccounted_expired_total":
-        "Submissions that were unaccounted for ten minutes and are no longer followed; verify and the dead letters tell what became of them.";
+        "Time since the oldest of those was accepted; 0 when there is none.";
 
     Gauge QUEUE_ENVELOPES "queue_envelopes":
         "Envelopes in the intake queue, those with a worker included, as this edge's last probe found; NaN while the queue does not answer.";

@@ -4,7 +4,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use tracing::Span;
+
 use crate::{clock::Entropy, keys::hex};
+
+/// The name of the span that log lines of a request are in.
+pub(crate) const SPAN: &str = "request";
 
 /// Longest request id taken over from a caller, in bytes.
 pub const REQUEST_ID_BYTES_MAX: usize = 64;
@@ -37,6 +42,14 @@ impl Trace {
             .map_or_else(|| (hex(&fresh[16..32]), "00"), |(id, flags)| (id.to_owned(), flags));
         let traceparent = format!("00-{trace_id}-{}-{flags}", hex(&fresh[32..]));
         Self { request_id, traceparent }
+    }
+
+    /// What the request causes is logged in it, by whatever part: its lines name the request.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        let Self { request_id, traceparent } = self;
+        // As grave as any line can be: a filter that lets a line through lets its request through.
+        tracing::error_span!(target: "supportline", SPAN, request_id, traceparent)
     }
 }
 

@@ -3,6 +3,7 @@
 //! the load by themselves.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -10,20 +11,18 @@ use std::{
     time::Duration,
 };
 
-use common::{
-    domain::Submission,
-    metrics::{ENVELOPE_SUBMISSIONS, PUBLISH_DURATION},
-    ports::queue::{PublishError, Publisher},
-};
+use common::{domain::Submission, failpoint, metrics::ENVELOPE_SUBMISSIONS};
+use futures_util::FutureExt;
 use thiserror::Error;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
-    time::{Instant, timeout},
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 
-use crate::{condition::Condition, submit::DURABLE_WAIT};
+use crate::outlet::{Durability, Outlet};
 
 /// Submissions that may wait for an envelope: a fifth of a second's worth at full load. One that
 /// would have to wait behind more is better told so at once.
@@ -51,27 +50,6 @@ const PACKING_WAIT_MAX: Duration = Duration::from_secs(1);
 #[error("the submission was not taken")]
 pub struct NotTaken;
 
-/// What is known of a submission that was handed in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// It is safe.
-    Durable,
-    /// It is not queued, and never will be.
-    Refused,
-    /// It may show up yet.
-    Open,
-}
-
-impl From<&Result<(), PublishError>> for Durability {
-    fn from(outcome: &Result<(), PublishError>) -> Self {
-        match outcome {
-            Ok(()) => Self::Durable,
-            Err(PublishError::Unavailable(_) | PublishError::Rejected) => Self::Refused,
-            Err(PublishError::Unconfirmed) => Self::Open,
-        }
-    }
-}
-
 struct Offer {
     submission: Submission,
     offered_at: Instant,
@@ -81,7 +59,7 @@ struct Offer {
 /// Where handlers hand in submissions.
 pub struct Intake {
     offers: mpsc::Sender<Offer>,
-    publisher: Arc<dyn Publisher>,
+    outlet: Arc<Outlet>,
     packing_wait_ms: Arc<AtomicU64>,
 }
 
@@ -98,9 +76,9 @@ impl Intake {
         waiting >= OFFERS_MAX || (waiting > SUBMISSIONS_MAX && packing_wait > PACKING_WAIT_MAX)
     }
 
-    /// Hands in a submission, unless the queue is known to be away or too many wait already.
+    /// Hands in a submission, unless it is known that nothing takes it, or too many wait already.
     pub fn offer(&self, submission: Submission) -> Result<Confirmation, NotTaken> {
-        if !self.publisher.is_ready() {
+        if !self.outlet.admits() {
             return Err(NotTaken);
         }
         let (confirm, confirmation) = oneshot::channel();
@@ -115,30 +93,28 @@ impl Intake {
 pub struct Confirmation(oneshot::Receiver<Durability>);
 
 impl Confirmation {
-    /// Waits for the broker's word.
+    /// Waits for the word of the queue or of the spool.
     pub async fn durability(&mut self) -> Durability {
         (&mut self.0).await.unwrap_or(Durability::Open)
     }
 }
 
 /// Makes both ends.
-pub fn intake(publisher: Arc<dyn Publisher>) -> (Intake, Batcher) {
+pub fn intake(outlet: Arc<Outlet>) -> (Intake, Batcher) {
     let (sender, offers) = mpsc::channel(OFFERS_MAX);
     let packing_wait_ms = Arc::<AtomicU64>::default();
     let intake = Intake {
         offers: sender,
-        publisher: Arc::clone(&publisher),
+        outlet: Arc::clone(&outlet),
         packing_wait_ms: Arc::clone(&packing_wait_ms),
     };
-    let condition = Arc::new(Condition::new("publishing"));
-    (intake, Batcher { offers, publisher, condition, packing_wait_ms })
+    (intake, Batcher { offers, outlet, packing_wait_ms })
 }
 
-/// Takes what is handed in to the queue.
+/// Packs what is handed in, and sends it.
 pub struct Batcher {
     offers: mpsc::Receiver<Offer>,
-    publisher: Arc<dyn Publisher>,
-    condition: Arc<Condition>,
+    outlet: Arc<Outlet>,
     packing_wait_ms: Arc<AtomicU64>,
 }
 
@@ -155,8 +131,7 @@ impl Batcher {
                 offer = self.offers.recv(), if unconfirmed.len() < WINDOW => {
                     let Some(first) = offer else { break };
                     let envelope = self.pack(first);
-                    let (publisher, condition) = (self.publisher.clone(), self.condition.clone());
-                    unconfirmed.spawn(envelope.publish(publisher, condition));
+                    unconfirmed.spawn(envelope.leave(Arc::clone(&self.outlet)));
                 }
             }
         }
@@ -167,7 +142,7 @@ impl Batcher {
     fn pack(&mut self, first: Offer) -> Envelope {
         let waited_ms = u64::try_from(first.offered_at.elapsed().as_millis());
         self.packing_wait_ms.store(waited_ms.unwrap_or(u64::MAX), Ordering::Relaxed);
-        let mut envelope = Envelope::default();
+        let mut envelope = Envelope::since(first.offered_at);
         envelope.add(first);
         while !envelope.is_full() {
             let Ok(offer) = self.offers.try_recv() else { break };
@@ -177,14 +152,24 @@ impl Batcher {
     }
 }
 
-#[derive(Default)]
+/// Whether an envelope of so many submissions with so much text takes no more.
+pub const fn is_full(submissions: usize, text_bytes: usize) -> bool {
+    submissions >= SUBMISSIONS_MAX || text_bytes >= TEXT_BYTES_FULL
+}
+
 struct Envelope {
     submissions: Vec<Submission>,
     confirms: Vec<oneshot::Sender<Durability>>,
     text_bytes: usize,
+    /// When the oldest of them was.
+    offered_at: Instant,
 }
 
 impl Envelope {
+    const fn since(offered_at: Instant) -> Self {
+        Self { submissions: Vec::new(), confirms: Vec::new(), text_bytes: 0, offered_at }
+    }
+
     fn add(&mut self, offer: Offer) {
         // Whoever hung up, or was told 503, must not get a ticket after all if it can be helped.
         if !offer.confirm.is_closed() {
@@ -194,33 +179,35 @@ impl Envelope {
         }
     }
 
-    fn is_full(&self) -> bool {
-        self.submissions.len() >= SUBMISSIONS_MAX || self.text_bytes >= TEXT_BYTES_FULL
+    const fn is_full(&self) -> bool {
+        is_full(self.submissions.len(), self.text_bytes)
     }
 
-    async fn publish(self, publisher: Arc<dyn Publisher>, condition: Arc<Condition>) {
+    /// Sends it. What is logged of that names the first of the requests that it serves.
+    async fn leave(self, outlet: Arc<Outlet>) {
+        let span = self.submissions.first().map_or_else(Span::none, |it| it.trace.span());
+        let sending = AssertUnwindSafe(self.send(outlet)).catch_unwind();
+        async {
+            if sending.await.is_err() {
+                // Those who wait are told that nothing is known of theirs.
+                tracing::error!("the publishing of an envelope died");
+            }
+        }
+        .instrument(span)
+        .await;
+    }
+
+    async fn send(self, outlet: Arc<Outlet>) {
         if self.submissions.is_empty() {
             return;
         }
         ENVELOPE_SUBMISSIONS.record_count(self.submissions.len(), &[]);
-        let offered_at = Instant::now();
-        // By then everybody who waited has been answered; the place in the window is worth more.
-        let outcome = timeout(DURABLE_WAIT, publisher.publish(self.submissions)).await;
-        let outcome = condition.note(outcome.unwrap_or(Err(PublishError::Unconfirmed)));
-        PUBLISH_DURATION.record(offered_at.elapsed(), &[("outcome", word(&outcome))]);
+        failpoint!("edge.before_publish");
+        let durability = outlet.send(self.submissions, self.offered_at).await;
         for confirm in self.confirms {
             // Those who hung up need no word.
-            let _ = confirm.send(Durability::from(&outcome));
+            let _ = confirm.send(durability);
         }
-    }
-}
-
-const fn word(outcome: &Result<(), PublishError>) -> &'static str {
-    match outcome {
-        Ok(()) => "confirmed",
-        Err(PublishError::Unavailable(_)) => "unavailable",
-        Err(PublishError::Rejected) => "rejected",
-        Err(PublishError::Unconfirmed) => "unconfirmed",
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod feed;
 mod heard;
+pub mod ledger;
 
 mod claims;
 mod limiter;
@@ -39,13 +40,16 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use self::feed::ScriptedFeed;
 pub use self::heard::Heard;
+use self::{
+    feed::ScriptedFeed,
+    ledger::{ScriptedLedger, ScriptedQueue},
+};
 use crate::{
     Settings,
     client::Peer,
     edge::{self, Background, Edge},
-    routes,
+    openapi, routes,
 };
 pub use claims::ScriptedClaims;
 pub use limiter::{ScriptedLimiter, limits};
@@ -71,6 +75,10 @@ pub enum Mood {
     Willing,
     Slow(Duration),
     Failing,
+    /// Failing, after so long.
+    Doomed(Duration),
+    /// Failing, and nobody knows how far it went.
+    Unsure,
     Silent,
 }
 
@@ -82,7 +90,11 @@ impl Mood {
                 sleep(delay).await;
                 true
             }
-            Self::Failing => false,
+            Self::Failing | Self::Unsure => false,
+            Self::Doomed(delay) => {
+                sleep(delay).await;
+                false
+            }
             Self::Silent => std::future::pending().await,
         }
     }
@@ -243,6 +255,8 @@ impl Cast {
             event_log: store.clone(),
             tokens: store.clone(),
             limiter: limiter.clone(),
+            ledger: Arc::<ScriptedLedger>::default(),
+            queue: Arc::<ScriptedQueue>::default(),
             health: probe.clone(),
             feed: feed.clone(),
         };
@@ -262,7 +276,11 @@ pub fn settings(reply_wait: Duration) -> Settings {
         number_key: Arc::new(number_key()),
         version: "0.0.0-test",
         cors_origins: CorsOrigins::None,
+        unaccounted_after: Duration::from_mins(1),
+        spool: None,
         exposition: Arc::new(|| "exposed 1\n".to_owned()),
+        document: openapi::document(),
+        beside: None,
     }
 }
 

@@ -6,7 +6,7 @@ use common::domain::{
     TicketNumber, UserId,
 };
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{ToSchema, openapi::Object};
 use uuid::Uuid;
 
 use crate::{
@@ -112,10 +112,18 @@ pub struct Queued {
     id: Uuid,
     #[schema(schema_with = schemas::queued)]
     status: &'static str,
+    /// Of one that lies on the edge's own disk until the queue is back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = spooled, required = false)]
+    durability: Option<&'static str>,
     /// Of one that may have been submitted before, without a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schemas::always_true, required = false)]
     duplicate: Option<bool>,
+}
+
+fn spooled() -> Object {
+    schemas::one_of(["spooled"])
 }
 
 impl Queued {
@@ -125,6 +133,12 @@ impl Queued {
 
     /// What may have come before.
     pub fn again(id: SubmissionId, is_duplicate: bool) -> Self {
-        Self { id: id.as_uuid(), status: "queued", duplicate: is_duplicate.then_some(true) }
+        let duplicate = is_duplicate.then_some(true);
+        Self { id: id.as_uuid(), status: "queued", durability: None, duplicate }
+    }
+
+    /// What is kept until the queue is back.
+    pub fn spooled(self) -> Self {
+        Self { durability: Some("spooled"), ..self }
     }
 }

@@ -3,19 +3,15 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{RawQuery, State},
-    http::HeaderMap,
-    response::Response,
-};
-use common::{chain, cloud_event::CloudEvent, domain::Role, ports::events::Cursor};
+use axum::{extract::State, http::request::Parts, response::Response};
+use common::{cloud_event::CloudEvent, domain::Role, ports::events::Cursor};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
     answer::enveloped,
-    auth,
     edge::Edge,
+    lookup::in_time,
     openapi::replay::EventSchema,
     problem::{Problem, Success},
     query::values,
@@ -34,18 +30,11 @@ pub struct Events {
 }
 
 /// Answers with events; the token is looked at before anything else.
-pub async fn events(
-    State(edge): State<Arc<Edge>>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    auth::authorize(&edge, &headers, &[Role::Admin]).await?;
-    let query = query.as_deref().unwrap_or_default();
+pub async fn events(State(edge): State<Arc<Edge>>, head: Parts) -> Result<Response, Problem> {
+    edge.access.authorize(&head, &[Role::Admin]).await?;
+    let query = head.uri.query().unwrap_or_default();
     let (after, limit) = (after(query)?, limit(query)?);
-    let page = edge.event_log.after(after, limit).await.map_err(|error| {
-        tracing::warn!(error = chain(&error), "events cannot be read");
-        Problem::Unavailable
-    })?;
+    let page = in_time(&edge, edge.event_log.after(after, limit)).await?;
     let events = page.events.iter().map(CloudEvent::from).collect();
     let data = Events { events, next: page.next.to_string() };
     enveloped(Success::Found, "Support ticket events", &data, edge.clock.now())

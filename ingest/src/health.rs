@@ -8,10 +8,7 @@ use std::{
 };
 
 use axum::{extract::State, response::Response};
-use common::ports::{
-    health::{Component, Figures, HealthProbe, Unhealthy},
-    queue::Publisher,
-};
+use common::ports::health::{Component, Figures, HealthProbe, Unhealthy};
 use futures_util::future::join_all;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -27,6 +24,7 @@ use crate::{
     edge::Edge,
     measure,
     openapi::schemas,
+    outlet::Outlet,
     problem::{Problem, Success},
 };
 
@@ -41,7 +39,7 @@ const REPORT_AGE_MAX: Duration = Duration::from_secs(5);
 pub struct Health {
     version: &'static str,
     started_at: Instant,
-    publisher: Arc<dyn Publisher>,
+    outlet: Arc<Outlet>,
     stop: CancellationToken,
     reports: Mutex<[Report; Component::ALL.len()]>,
 }
@@ -83,13 +81,9 @@ impl Report {
 }
 
 impl Health {
-    pub fn new(
-        version: &'static str,
-        publisher: Arc<dyn Publisher>,
-        stop: CancellationToken,
-    ) -> Self {
+    pub fn new(version: &'static str, outlet: Arc<Outlet>, stop: CancellationToken) -> Self {
         let reports = Mutex::new(array::from_fn(|_| Report::default()));
-        Self { version, started_at: Instant::now(), publisher, stop, reports }
+        Self { version, started_at: Instant::now(), outlet, stop, reports }
     }
 
     /// Probes every component every second, all at the same time.
@@ -122,7 +116,12 @@ impl Health {
 
     /// Whether a submission would be taken now.
     fn accepts(&self, broker: &Report) -> bool {
-        broker.is_up() && self.publisher.is_ready() && !self.stop.is_cancelled()
+        (self.has_queue(broker) || self.outlet.has_spool()) && !self.stop.is_cancelled()
+    }
+
+    /// Whether the queue would take it.
+    fn has_queue(&self, broker: &Report) -> bool {
+        broker.is_up() && self.outlet.has_queue()
     }
 
     fn is_ready(&self) -> bool {
@@ -130,11 +129,11 @@ impl Health {
         self.accepts(broker)
     }
 
-    fn tell(&self) -> (Success, Body) {
+    fn tell(&self, is_saturated: bool) -> (Success, Body) {
         let reports = self.reports().clone();
-        let (success, status) = if !self.accepts(&reports[0]) {
+        let (success, status) = if is_saturated || !self.accepts(&reports[0]) {
             (Success::Unready, "unavailable")
-        } else if reports.iter().all(Report::is_up) {
+        } else if reports.iter().all(Report::is_up) && self.has_queue(&reports[0]) {
             (Success::Found, "ok")
         } else {
             (Success::Found, "degraded")
@@ -147,7 +146,7 @@ impl Health {
 
 /// `GET /api/support/health`
 pub async fn health(State(edge): State<Arc<Edge>>) -> Result<Response, Problem> {
-    let (success, body) = edge.health.tell();
+    let (success, body) = edge.health.tell(edge.intake.is_saturated());
     plain(success, &body)
 }
 
@@ -157,7 +156,8 @@ pub async fn live() -> Result<Response, Problem> {
     plain(Success::Found, &Word { status: "ok" })
 }
 
-/// `GET /readyz`: whether to send submissions here.
+/// `GET /readyz`: whether to send submissions here. An edge that has too many of them for the moment
+/// stays: turned away, they would be too many for the next one.
 pub async fn ready(State(edge): State<Arc<Edge>>) -> Result<Response, Problem> {
     if edge.health.is_ready() {
         plain(Success::Found, &Word { status: "ok" })
@@ -183,8 +183,8 @@ fn yes_or_no() -> Object {
 #[serde(rename_all = "camelCase")]
 #[schema(as = Health)]
 pub struct Body {
-    /// `ok`; `degraded`, when submissions are taken and something else is down; `unavailable`, when
-    /// they are not.
+    /// `ok`; `degraded`, when submissions are taken and something else is down, or the broker is
+    /// and they are spooled; `unavailable`, when they are not taken.
     #[schema(schema_with = condition)]
     status: &'static str,
     version: &'static str,
@@ -335,7 +335,8 @@ mod tests {
     async fn a_report_that_grows_old_counts_for_nothing() {
         let stage = Stage::new();
         rounds(1).await;
-        let health = Health::new("", stage.publisher.clone(), stage.stop.clone());
+        let outlet = Arc::new(Outlet::new(stage.publisher.clone(), None));
+        let health = Health::new("", outlet, stage.stop.clone());
         *health.reports() = stage.edge.health.reports().clone();
         assert!(health.is_ready());
         sleep(REPORT_AGE_MAX).await;

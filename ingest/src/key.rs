@@ -3,7 +3,7 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::problem::Problem;
+use crate::{client::split_unquoted, problem::Problem};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -12,7 +12,7 @@ const CHARACTERS_MAX: usize = 255;
 
 /// A key: 1 to 255 visible ASCII characters.
 #[derive(Debug, PartialEq, Eq)]
-pub struct IdempotencyKey(Vec<u8>);
+pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
     /// Reads the header, if there is one. [`Problem::InvalidIdempotencyKey`] for what is no key, and
@@ -28,33 +28,42 @@ impl IdempotencyKey {
 
     /// The key's characters, without quotes.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        self.0.as_bytes()
     }
 }
 
 /// A quoted string as structured fields have it (RFC 9651, 3.3.3), or its characters bare. Either way
 /// it is the same key.
 fn read(line: &HeaderValue) -> Option<IdempotencyKey> {
-    let line = line.as_bytes().trim_ascii();
-    let key = match line.strip_prefix(b"\"") {
-        Some(quoted) => unquoted(quoted.strip_suffix(b"\"")?)?,
-        // A comma joins what were two lines; a quote was meant to be a string.
-        None if line.iter().any(|byte| b"\",".contains(byte)) => return None,
-        None => line.to_vec(),
+    let line = line.to_str().ok()?.trim_ascii();
+    let is_quoted = line.starts_with('"');
+    // A comma joins what were two lines.
+    if split_unquoted(line, ',').nth(1).is_some() {
+        return None;
+    }
+    let key = if is_quoted {
+        // Parameters, of which none is defined, are to be ignored.
+        let item = split_unquoted(line, ';').next()?;
+        unquoted(item.strip_prefix('"')?.strip_suffix('"')?)?
+    } else {
+        line.to_owned()
     };
-    let is_key = (1..=CHARACTERS_MAX).contains(&key.len()) && key.iter().all(u8::is_ascii_graphic);
+    let is_key = (1..=CHARACTERS_MAX).contains(&key.len())
+        && key.bytes().all(|byte| byte.is_ascii_graphic())
+        // A quote in it was meant to be a string's.
+        && (is_quoted || !key.contains('"'));
     is_key.then_some(IdempotencyKey(key))
 }
 
 /// What is between the quotes: only a quote and a backslash are escaped, and always.
-fn unquoted(text: &[u8]) -> Option<Vec<u8>> {
-    let mut bytes = text.iter().copied();
-    let mut key = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        key.push(match byte {
-            b'\\' => bytes.next().filter(|byte| b"\"\\".contains(byte))?,
-            b'"' => return None,
-            byte => byte,
+fn unquoted(text: &str) -> Option<String> {
+    let mut characters = text.chars();
+    let mut key = String::with_capacity(text.len());
+    while let Some(character) = characters.next() {
+        key.push(match character {
+            '\\' => characters.next().filter(|it| "\"\\".contains(*it))?,
+            '"' => return None,
+            character => character,
         });
     }
     Some(key)
@@ -85,6 +94,8 @@ mod tests {
             (r#""a\"b\\c,d""#, r#"a"b\c,d"#),
             (&longest, &longest),
             (&format!("\"{longest}\""), &longest),
+            ("\"a;b,c\"", "a;b,c"),
+            ("\"a\";v=1; w=\"x,y\";z", "a"),
         ] {
             assert_eq!(key(&[line.as_bytes()]), Ok(Some(expected.to_owned())), "{line}");
         }
@@ -95,7 +106,7 @@ mod tests {
     fn anything_else_is_refused() {
         let too_long = "k".repeat(256);
         let too_long_quoted = format!("\"{too_long}\"");
-        let refused: [&[&[u8]]; 19] = [
+        let refused: [&[&[u8]]; 20] = [
             &[b""],
             &[b"  "],
             &[b"\"\""],
@@ -103,7 +114,8 @@ mod tests {
             &[b"\"a"],
             &[b"a\""],
             &[b"\"a\"b\""],
-            &[b"\"a\";v=1"],
+            &[b"\"a\" ;v=1"],
+            &[b"\"a\";v=1, \"b\""],
             &[b"\"a\", \"b\""],
             &[br#""a\b""#],
             &[br#""a\""#],

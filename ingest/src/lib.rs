@@ -2,14 +2,11 @@
 //! of its ticket; answers look-ups, statistics and health.
 //!
 //! `submit.rs` tells the product on one screen. What a submission passes on its way lies beside it,
-//! in that order: `key`, `prefer`, `body`, `payload`, `naming`, `waiting`, `batcher`, `reply`.
+//! in that order: `key`, `prefer`, `body`, `payload`, `naming`, `waiting`, `batcher`, `outlet` (and while
+//! the queue is away `spool`), `reply`.
 
-mod answer;
-mod auth;
+mod accounts;
 mod batcher;
-mod body;
-mod client;
-mod condition;
 mod cors;
 #[cfg(test)]
 mod doubles;
@@ -24,24 +21,23 @@ mod lookup;
 mod measure;
 mod naming;
 mod openapi;
+mod outlet;
 mod payload;
 mod prefer;
-mod problem;
 mod progress;
-mod query;
+mod reconcile;
 mod reply;
-mod request;
 mod routes;
-pub mod server;
 mod snapshot;
+mod spool;
 mod stats;
 mod submit;
-mod unaccounted;
 mod waiting;
 mod whoami;
 
 use std::{io, sync::Arc, time::Duration};
 
+use axum::Router;
 use common::{
     clock::{Clock, Entropy},
     config::{CorsOrigins, Limits},
@@ -49,14 +45,19 @@ use common::{
     metrics::Exposition,
     ports::backend::EdgePorts,
 };
+use http::openapi::Chapter;
+pub use http::server;
+use http::{answer, auth, body, client, condition, guesses, problem, query, request, standing};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-/// The `OpenAPI` document of the public API, as JSON.
+pub use spool::{SpoolDir, SpoolError};
+
+/// What the edge serves, as the `OpenAPI` document tells it.
 #[must_use]
-pub fn openapi() -> &'static str {
-    openapi::document()
+pub fn chapter() -> Chapter {
+    openapi::chapter()
 }
 
 /// What an operator decides about the edge.
@@ -73,18 +74,29 @@ pub struct Settings {
     pub version: &'static str,
     /// Whose pages may use the public routes.
     pub cors_origins: CorsOrigins,
+    /// For how long the queue must have been empty before an accepted submission that is no ticket
+    /// counts as unaccounted for.
+    pub unaccounted_after: Duration,
+    /// Where submissions are kept while the queue does not take them. Without one they are refused.
+    pub spool: Option<SpoolDir>,
     /// Writes what `/metrics` answers.
     pub exposition: Exposition,
+    /// The `OpenAPI` document of the whole installation.
+    pub document: &'static str,
+    /// What another role of this process serves on the same listener.
+    pub beside: Option<Router>,
 }
 
 /// Serves the public API on `listener` until `stop` is cancelled, and returns once every request
-/// accepted has its answer and everything offered to the queue is settled.
+/// accepted has its answer, everything offered to the queue is settled, and what was accepted and has
+/// no number yet is written down.
 ///
-/// That takes at most the longest request: ten seconds for a body that is still being sent, then
-/// the longer of `reply_wait` and 2.5 seconds. Readiness is false from the moment of the stop.
+/// That takes at most the longest request, which is ten seconds for a body that is still being sent
+/// and then the longer of `reply_wait` and 2.5 seconds, two seconds for the spool to be drained as far
+/// as it can be, and two for the writing down. Readiness is false from the moment of the stop.
 ///
-/// Fails when the listener has no address, and at once when a task died without which no submission
-/// can be accepted: only a restart brings it back.
+/// Fails when the listener has no address, and at once when one of the tasks behind the handlers
+/// died: only a restart brings it back.
 pub async fn run(
     listener: TcpListener,
     ports: EdgePorts,
@@ -95,14 +107,18 @@ pub async fn run(
 ) -> io::Result<()> {
     let address = listener.local_addr()?;
     let (edge, mut background) = edge::start(ports, clock, entropy, &settings, stop.clone());
+    let reconciler = Arc::clone(&edge.reconciler);
+    let router = routes::router(edge).merge(settings.beside.unwrap_or_default());
     tracing::info!(%address, "the public API is served");
     tokio::select! {
         // First: with the last handler gone, the batcher may end as well.
         biased;
-        () = server::serve(listener, routes::router(edge), stop) => {}
+        () = server::serve(listener, router, stop) => {}
         error = background.failed() => return Err(error),
     }
-    background.finish().await
+    background.finish().await?;
+    reconciler.finish().await;
+    Ok(())
 }
 
 #[cfg(test)]

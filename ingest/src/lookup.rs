@@ -1,9 +1,12 @@
 //! `GET /api/support/ticket/{ticketNumber | id}`: the progress for whoever has the number, the
 //! whole ticket for whoever has the secret id.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use axum::{extract::State, http::Uri, response::Response};
+use axum::{
+    extract::{Path, State, rejection::PathRejection},
+    response::Response,
+};
 use chrono::{DateTime, TimeDelta, Utc};
 use common::{
     domain::{PageUrl, SubmissionId, Ticket, TicketNumber, UserAgent, UserId},
@@ -16,16 +19,12 @@ use uuid::Uuid;
 
 use crate::{
     answer::{enveloped, rfc3339},
-    condition::NoAnswer,
+    condition::{NoAnswer, STORE_WAIT},
     echo::Queued,
     edge::Edge,
     openapi::schemas::{Id, Number, PriorityWord, StatusWord, SubjectWord, Time},
     problem::{Problem, Success},
-    routes::TICKETS,
 };
-
-/// How long the store may take, so that a caller has the answer within two seconds.
-pub const STORE_WAIT: Duration = Duration::from_millis(1_800);
 
 /// How far the clock of the instance that issued an id may be ahead of this one's.
 const CLOCK_SKEW_MAX: TimeDelta = TimeDelta::seconds(5);
@@ -36,8 +35,11 @@ const CLOCK_SKEW_MAX: TimeDelta = TimeDelta::seconds(5);
 const NOBODYS: &str = "SUP-0000-000000";
 
 /// Answers with the ticket, with word that it is queued, or 404.
-pub async fn look_up(State(edge): State<Arc<Edge>>, uri: Uri) -> Result<Response, Problem> {
-    let reference = uri.path().strip_prefix(TICKETS).unwrap_or_default().trim_start_matches('/');
+pub async fn look_up(
+    State(edge): State<Arc<Edge>>,
+    reference: Reference,
+) -> Result<Response, Problem> {
+    let reference = text(&reference);
     let (now, message) = (edge.clock.now(), "Support ticket found");
     if let Some(id) = id(reference) {
         return match in_time(&edge, edge.tickets.by_id(id)).await? {
@@ -56,6 +58,14 @@ pub async fn look_up(State(edge): State<Arc<Edge>>, uri: Uri) -> Result<Response
         Some(ticket) => enveloped(Success::Found, message, &Progress::from(&ticket), now),
         None => Err(Problem::TicketNotFound),
     }
+}
+
+/// What stands in the path, however it is escaped there; in vain if that is no text.
+pub type Reference = Result<Path<String>, PathRejection>;
+
+/// The text of it. What is none names nothing.
+pub fn text(reference: &Reference) -> &str {
+    reference.as_ref().map(|Path(text)| text.as_str()).unwrap_or_default()
 }
 
 /// The answer to what is no number and no id, after a look-up that finds nothing.
@@ -186,6 +196,8 @@ impl<'a> From<&'a Ticket> for Whole<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use common::{
         clock::SystemEntropy,
         domain::{Fingerprint, KeyHash, Priority, Status, StatusChange, SubmissionIds},
@@ -196,6 +208,7 @@ mod tests {
     use crate::{
         doubles::{FORM, Mood, NOW, Stage, number_key},
         payload,
+        routes::TICKETS,
     };
 
     const NUMBER: &str = "SUP-2026-483920";

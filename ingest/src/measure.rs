@@ -1,17 +1,19 @@
-//! What the edge tells of itself: the figures of each request, and `/metrics`.
+//! What the edge tells of itself: the figures of each submission, and `/metrics`.
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
-    extract::{MatchedPath, State},
+    extract::{MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    middleware::Next,
     response::Response,
 };
 use common::{
     metrics::{
-        COMPONENT_PROBE, COMPONENT_UP, HTTP_PROBLEMS, HTTP_REQUEST_DURATION, INTAKE_WAITING,
-        QUEUE_ENVELOPES, SUBMISSIONS, SUBSCRIBERS,
+        ACCEPTED, ACCOUNTED, COMPONENT_PROBE, COMPONENT_UP, HTTP_PROBLEMS, INTAKE_WAITING,
+        QUEUE_ENVELOPES, SPOOL_DRAINED, SPOOL_REFUSED, SPOOLED, SUBMISSIONS, SUBSCRIBERS,
+        UNFOLLOWED,
     },
     ports::health::{Component, Figures},
 };
@@ -20,54 +22,19 @@ use crate::{edge::Edge, problem::Problem, routes::TICKETS};
 
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// What a request's route is called when it has none.
-const NO_ROUTE: &str = "unmatched";
-
-/// Counts a request that has its answer.
-pub fn request(
-    method: &Method,
-    route: Option<&MatchedPath>,
-    response: &Response,
-    problem: Option<&Problem>,
-    elapsed: Duration,
-) {
-    let route = route.map_or(NO_ROUTE, MatchedPath::as_str);
-    let method = method_label(method);
-    let labels = [("route", route), ("method", method), ("status", class(response.status()))];
-    HTTP_REQUEST_DURATION.record(elapsed, &labels);
-    if let Some(problem) = problem {
-        HTTP_PROBLEMS.increment(&[("code", problem.code())]);
+/// Counts a submission that has its answer, whatever that is.
+pub async fn submissions(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let is_submission = request.method() == Method::POST && route == Some(TICKETS);
+    let response = next.run(request).await;
+    if is_submission {
+        SUBMISSIONS.increment(&[("outcome", outcome(&response))]);
     }
-    if route == TICKETS && method == "POST" {
-        SUBMISSIONS.increment(&[("outcome", outcome(response, problem))]);
-    }
+    response
 }
 
-/// Strangers invent methods; those are one.
-fn method_label(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        Method::OPTIONS => "OPTIONS",
-        _ => "other",
-    }
-}
-
-fn class(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        ..300 => "2xx",
-        300..400 => "3xx",
-        400..500 => "4xx",
-        _ => "5xx",
-    }
-}
-
-fn outcome(response: &Response, problem: Option<&Problem>) -> &'static str {
-    if let Some(problem) = problem {
+fn outcome(response: &Response) -> &'static str {
+    if let Some(problem) = response.extensions().get::<Problem>() {
         return problem.code();
     }
     if response.headers().contains_key(&IDEMPOTENCY_REPLAYED) {
@@ -94,7 +61,10 @@ pub fn component(component: Component, latency: Duration, figures: Option<&Figur
 
 /// `GET /metrics`: what the process has recorded, as Prometheus text.
 pub async fn metrics(State(edge): State<Arc<Edge>>) -> Response {
-    edge.unaccounted.measure();
+    edge.accounts.measure();
+    if let Some(spool) = edge.outlet.spool() {
+        spool.measure();
+    }
     #[expect(clippy::cast_precision_loss, reason = "a few thousand at most")]
     INTAKE_WAITING.set(edge.intake.waiting() as f64, &[]);
     let mut response = Response::new(Body::from((edge.exposition)()));
@@ -107,6 +77,16 @@ pub async fn metrics(State(edge): State<Arc<Edge>>) -> Response {
 /// is first seen, nobody can tell from zero.
 pub fn begin() {
     SUBSCRIBERS.set(0.0, &[]);
+    ACCEPTED.add(0, &[]);
+    for fate in ["stored", "dead_lettered"] {
+        ACCOUNTED.add(0, &[("fate", fate)]);
+    }
+    UNFOLLOWED.add(0, &[]);
+    SPOOLED.add(0, &[]);
+    SPOOL_DRAINED.add(0, &[]);
+    for reason in ["full", "disk"] {
+        SPOOL_REFUSED.add(0, &[("reason", reason)]);
+    }
     for outcome in ["created", "queued", "replayed", "duplicate"] {
         SUBMISSIONS.add(0, &[("outcome", outcome)]);
     }

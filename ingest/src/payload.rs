@@ -60,7 +60,7 @@ fn refusal(error: &serde_json::Error, text: &str) -> Problem {
         return Problem::InvalidJson;
     }
     let detail = "must be an object".to_owned();
-    Problem::ValidationFailed(vec![FieldError { pointer: "", code: "wrong_type", detail }])
+    Problem::ValidationFailed(vec![FieldError { pointer: "".into(), code: "wrong_type", detail }])
 }
 
 /// What a field was given.
@@ -170,7 +170,7 @@ impl Check<'_> {
     }
 
     fn refuse(&mut self, field: usize, RuleViolation { code, detail }: RuleViolation) {
-        self.errors.push(FieldError { pointer: POINTERS[field], code, detail });
+        self.errors.push(FieldError { pointer: POINTERS[field].into(), code, detail });
     }
 }
 

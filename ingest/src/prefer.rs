@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::client::split_unquoted;
+
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
 /// The preferences known here; all others are ignored, as the RFC asks.
@@ -14,12 +16,23 @@ pub struct Preferences {
 }
 
 /// How long an answer waits for the ticket number, and what of that was the sender's wish.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
     /// `None`: not at all, whoever asked for that gets 202 as soon as that is true.
     pub reply_wait: Option<Duration>,
-    /// The value of `Preference-Applied`.
-    pub applied: Option<HeaderValue>,
+    wished: Preferences,
+}
+
+impl Patience {
+    /// The value of `Preference-Applied`, of an answer that is not the last word or one that is:
+    /// `respond-async` is honoured by the former only.
+    pub fn applied(self, is_async: bool) -> Option<HeaderValue> {
+        let respond_async = self.wished.respond_async && is_async;
+        let respond_async = respond_async.then(|| "respond-async".to_owned());
+        let wait = self.wished.wait_seconds.map(|seconds| format!("wait={seconds}"));
+        let words: Vec<_> = respond_async.into_iter().chain(wait).collect();
+        HeaderValue::try_from(words.join(", ")).ok().filter(|words| !words.is_empty())
+    }
 }
 
 impl Preferences {
@@ -55,15 +68,7 @@ impl Preferences {
             (None, _) if self.respond_async => None,
             _ => Some(reply_wait_max),
         };
-        let applied = match (self.respond_async, wait_seconds) {
-            (true, None) => Some(HeaderValue::from_static("respond-async")),
-            (true, Some(seconds)) => {
-                HeaderValue::try_from(format!("respond-async, wait={seconds}")).ok()
-            }
-            (false, Some(seconds)) => HeaderValue::try_from(format!("wait={seconds}")).ok(),
-            (false, None) => None,
-        };
-        Patience { reply_wait, applied }
+        Patience { reply_wait, wished: Self { wait_seconds, ..self } }
     }
 }
 
@@ -73,33 +78,21 @@ fn seconds(text: &str) -> Option<u64> {
     is_number.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
-/// Splits where the separator stands outside a quoted string.
-pub fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
-    let (mut quoted, mut escaped) = (false, false);
-    text.split(move |c| {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            _ => {}
-        }
-        c == separator && !quoted
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn patience(lines: &[&'static str]) -> (Option<u64>, String) {
+    fn patience(lines: &[&'static str]) -> Patience {
         let mut headers = HeaderMap::new();
         for line in lines {
             headers.append(PREFER, HeaderValue::from_static(line));
         }
-        let Patience { reply_wait, applied } =
-            Preferences::of(&headers).patience(Duration::from_secs(10));
-        let applied = applied.map(|applied| applied.to_str().unwrap().to_owned());
-        (reply_wait.map(|wait| wait.as_secs()), applied.unwrap_or_default())
+        Preferences::of(&headers).patience(Duration::from_secs(10))
+    }
+
+    fn applied(patience: Patience, is_async: bool) -> String {
+        let applied = patience.applied(is_async);
+        applied.map(|applied| applied.to_str().unwrap().to_owned()).unwrap_or_default()
     }
 
     #[test]
@@ -128,8 +121,21 @@ mod tests {
             (&["foo=\"a\\\",wait=1\", , ;, wait=4"], Some(4), "wait=4"),
             (&["handling=lenient", "respond-asynchronously"], Some(10), ""),
         ];
-        for (lines, wait, applied) in table {
-            assert_eq!(patience(lines), (*wait, (*applied).to_owned()), "{lines:?}");
+        for (lines, wait, expected) in table {
+            let told = patience(lines);
+            assert_eq!(told.reply_wait.map(|wait| wait.as_secs()), *wait, "{lines:?}");
+            assert_eq!(applied(told, true), *expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_the_last_word_was_not_asynchronous() {
+        for (lines, expected) in [
+            (&["respond-async, wait=3"], "wait=3"),
+            (&["respond-async, wait=60"], ""),
+            (&["wait=3"], "wait=3"),
+        ] {
+            assert_eq!(applied(patience(lines), false), expected, "{lines:?}");
         }
     }
 }

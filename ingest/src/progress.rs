@@ -8,7 +8,7 @@ use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration}
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, Uri, header},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
     response::{
         IntoResponse, Response,
         sse::{Event as Message, KeepAlive, Sse},
@@ -24,16 +24,16 @@ use common::{
 use futures_util::stream;
 use serde::Serialize;
 use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{Instrument, Span};
 use utoipa::ToSchema;
 
 use crate::{
     answer::rfc3339,
     edge::Edge,
     hub::{Full, News, Seat},
-    lookup,
+    lookup::{self, Reference},
     openapi::schemas::{self, Number, PriorityWord, SubjectWord, Time},
     problem::Problem,
-    routes::TICKETS,
 };
 
 /// The name of every event. Others may come to stand beside it.
@@ -67,15 +67,14 @@ pub const CATCH_UPS_MAX: usize = 4;
 /// Answers with the stream, or 404.
 pub async fn events(
     State(edge): State<Arc<Edge>>,
-    uri: Uri,
+    reference: Reference,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if !accepts_events(&headers) {
         return Err(Problem::NotAcceptable);
     }
-    let reference = uri.path().strip_prefix(TICKETS).and_then(|rest| rest.strip_suffix("/events"));
-    let reference = reference.unwrap_or_default().trim_start_matches('/');
-    let Some(id) = lookup::id(reference) else { return Err(lookup::not_found(&edge).await) };
+    let id = lookup::id(lookup::text(&reference));
+    let Some(id) = id else { return Err(lookup::not_found(&edge).await) };
     // Before the store is read: what changes from here on is told.
     let seat = edge.hub.subscribe(id).map_err(|Full| Problem::TooManySubscribers)?;
     let ticket = lookup::in_time(&edge, edge.tickets.by_id(id)).await?;
@@ -87,9 +86,14 @@ pub async fn events(
 }
 
 fn response(follower: Follower) -> Response {
-    let messages = stream::unfold(follower, async |mut follower| {
-        let message = follower.next().await?;
-        Some((Ok::<_, Infallible>(message), follower))
+    // The stream outlives its request's handler, and is logged of as that.
+    let span = Span::current();
+    let messages = stream::unfold(follower, move |mut follower| {
+        let next = async {
+            let message = follower.next().await?;
+            Some((Ok::<_, Infallible>(message), follower))
+        };
+        next.instrument(span.clone())
     });
     let heartbeat = KeepAlive::new().interval(HEARTBEAT);
     let mut response = Sse::new(messages).keep_alive(heartbeat).into_response();
@@ -101,20 +105,30 @@ fn response(follower: Follower) -> Response {
 }
 
 /// Whether the client takes an event stream: it does unless it says what it takes and that is
-/// something else.
+/// something else, or that this is what it does not.
 fn accepts_events(headers: &HeaderMap) -> bool {
     let mut ranges = headers
         .get_all(header::ACCEPT)
         .iter()
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .map(|range| range.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii())
+        .map(<[u8]>::trim_ascii)
         .filter(|range| !range.is_empty())
         .peekable();
     ranges.peek().is_none()
         || ranges.any(|range| {
+            let mut parts = range.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+            let kind = parts.next().unwrap_or_default();
             let known = [b"text/event-stream".as_slice(), b"text/*", b"*/*"];
-            known.iter().any(|known| range.eq_ignore_ascii_case(known))
+            known.iter().any(|known| kind.eq_ignore_ascii_case(known)) && !parts.any(is_never)
         })
+}
+
+/// `q=0`, in any of its spellings.
+fn is_never(parameter: &[u8]) -> bool {
+    let weight = parameter.split_at_checked(2).filter(|(name, _)| name.eq_ignore_ascii_case(b"q="));
+    weight.is_some_and(|(_, weight)| {
+        weight.starts_with(b"0") && weight.iter().all(|byte| b"0.".contains(byte))
+    })
 }
 
 /// The version that the client saw last. What we never sent as an id counts as none.
@@ -239,10 +253,13 @@ impl Follower {
             known: last_seen.unwrap_or_default(),
             about_to_be_told: VecDeque::new(),
         };
-        match ticket {
-            Some(ticket) => follower.begin_with(ticket),
-            None if last_seen == Some(0) => {}
-            None => follower.about_to_be_told.push_back(Step::Queued),
+        if let Some(ticket) = ticket {
+            follower.begin_with(ticket);
+        } else {
+            // Whatever the client has seen was not of this: its first change is still to come.
+            follower.known = 0;
+            let step = (last_seen != Some(0)).then_some(Step::Queued);
+            follower.about_to_be_told.extend(step);
         }
         follower
     }

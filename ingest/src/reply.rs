@@ -68,7 +68,8 @@ impl Reply<'_> {
         self.told(Success::Created, message, &data)
     }
 
-    /// 200 with the ticket that there is already, as it stands now.
+    /// 200 with the ticket that there is already, as it stands now. Whatever the sender preferred,
+    /// there is nothing to wait for, and nothing that is answered later.
     pub fn duplicate(self, ticket: Ticket) -> Result<Response, Problem> {
         let (number, submitted_at) = (ticket.number.clone(), ticket.submitted_at);
         let echo = Echo::of_ticket(ticket);
@@ -85,6 +86,14 @@ impl Reply<'_> {
         self.told(Success::Queued, message, &data)
     }
 
+    /// 202, of what this edge keeps until the queue is back.
+    pub fn spooled(self) -> Result<Response, Problem> {
+        let is_duplicate = self.standing == Standing::Duplicate;
+        let data = Queued::again(self.id, is_duplicate).spooled();
+        let message = "Support ticket queued; it will be numbered as soon as possible";
+        self.told(Success::Queued, message, &data)
+    }
+
     fn told(
         self,
         success: Success,
@@ -95,7 +104,12 @@ impl Reply<'_> {
         let location = HeaderValue::try_from(format!("{TICKETS}/{}", self.id));
         let headers = response.headers_mut();
         headers.extend(location.ok().map(|location| (header::LOCATION, location)));
-        headers.extend(self.patience.applied.map(|applied| (PREFERENCE_APPLIED, applied)));
+        let applied = match success {
+            Success::Queued => self.patience.applied(true),
+            Success::Created => self.patience.applied(false),
+            Success::Found | Success::Unready => None,
+        };
+        headers.extend(applied.map(|applied| (PREFERENCE_APPLIED, applied)));
         if self.standing == Standing::Replay {
             headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
         }

@@ -1,7 +1,7 @@
 //! Which address leads where. A route cannot be added without its description, and has no method
 //! that the description does not have.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Router,
@@ -12,6 +12,7 @@ use axum::{
 use common::ports::limits::Policy;
 
 use crate::{
+    cors,
     edge::Edge,
     events, health, limits, lookup, measure,
     openapi::{self, Operation, Schemas, page, process, replay, statistics, tickets},
@@ -40,18 +41,19 @@ impl Route {
 
     /// The handler within the limits of the route.
     fn guarded(self, edge: &Arc<Edge>) -> MethodRouter<Arc<Edge>> {
-        let edge = Arc::clone(edge);
-        let handler = self.handler;
+        let answered = middleware::from_fn_with_state(edge.around(), request::within_limits);
+        let handler = self.handler.route_layer(answered);
+        let edge = || Arc::clone(edge);
         match self.policy {
-            None => handler,
+            None | Some(Policy::Guesses) => handler,
             Some(Policy::Create | Policy::Attempts) => {
-                handler.route_layer(middleware::from_fn_with_state(edge, limits::submissions))
+                handler.route_layer(middleware::from_fn_with_state(edge(), limits::submissions))
             }
             Some(Policy::Lookup) => {
-                handler.route_layer(middleware::from_fn_with_state(edge, limits::look_ups))
+                handler.route_layer(middleware::from_fn_with_state(edge(), limits::look_ups))
             }
             Some(Policy::Stats) => {
-                handler.route_layer(middleware::from_fn_with_state(edge, limits::statistics))
+                handler.route_layer(middleware::from_fn_with_state(edge(), limits::statistics))
             }
         }
     }
@@ -100,13 +102,34 @@ pub fn all() -> Vec<Route> {
 /// The public API.
 pub fn router(edge: Arc<Edge>) -> Router {
     let routes = Router::new();
-    all()
+    let routes = all()
         .into_iter()
-        .fold(routes, |routes, route| routes.route(route.path, route.guarded(&edge)))
+        .fold(routes, |routes, route| routes.route(route.path, route.guarded(&edge)));
+    let routes = with_options(routes)
         .fallback(async || Problem::NotFound)
-        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
-        .layer(middleware::from_fn_with_state(Arc::clone(&edge), request::around))
-        .with_state(edge)
+        .method_not_allowed_fallback(async || Problem::MethodNotAllowed);
+    within(routes, &edge).with_state(edge)
+}
+
+/// Lets every address tell its methods, which counts for no limit.
+fn with_options(routes: Router<Arc<Edge>>) -> Router<Arc<Edge>> {
+    let mut methods = BTreeMap::<_, Vec<_>>::new();
+    for route in all() {
+        methods.entry(route.path).or_default().push(route.method);
+    }
+    let options = |routes: Router<_>, (path, methods): (_, Vec<_>)| {
+        routes.route(path, request::options(&methods))
+    };
+    methods.into_iter().fold(routes, options)
+}
+
+/// Puts around the routes what every request gets.
+fn within(routes: Router<Arc<Edge>>, edge: &Arc<Edge>) -> Router<Arc<Edge>> {
+    routes
+        .layer(middleware::from_fn_with_state(edge.around(), request::bounded))
+        .layer(middleware::from_fn_with_state(Arc::clone(edge), cors::share))
+        .layer(middleware::from_fn(measure::submissions))
+        .layer(middleware::from_fn_with_state(edge.around(), request::around))
 }
 
 #[cfg(test)]
@@ -132,16 +155,29 @@ mod tests {
             assert_eq!(stage.get(path).await.code(), (404, "not_found"), "{path}");
         }
         for (method, path, allow) in [
-            ("GET", "/api/support/ticket", "POST"),
-            ("DELETE", "/api/support/ticket/x", "GET,HEAD"),
-            ("TRACE", "/api/support/stats", "GET,HEAD"),
-            ("OPTIONS", "/livez", "GET,HEAD"),
-            ("BREW", "/readyz", "GET,HEAD"),
+            ("GET", "/api/support/ticket", "POST,OPTIONS"),
+            ("DELETE", "/api/support/ticket/x", "GET,HEAD,OPTIONS"),
+            ("TRACE", "/api/support/stats", "GET,HEAD,OPTIONS"),
+            ("BREW", "/readyz", "GET,HEAD,OPTIONS"),
         ] {
             let heard = stage.ask(method, path, "", vec![]).await;
             assert_eq!(heard.code(), (405, "method_not_allowed"), "{method}");
             assert_eq!(heard.header("allow"), allow);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn options_tells_what_every_address_has_and_counts_for_no_limit() {
+        let stage = Stage::new();
+        for route in all() {
+            let path = route.path.replace("{reference}", "SUP-2026-123456");
+            let heard = stage.ask("OPTIONS", &path, "", vec![]).await;
+            let methods = if route.method == "post" { "POST,OPTIONS" } else { "GET,HEAD,OPTIONS" };
+            assert_eq!((heard.status, heard.header("allow")), (204, methods), "{path}");
+            assert!(!heard.headers.contains_key("ratelimit"), "{path}");
+        }
+        let heard = stage.ask("OPTIONS", "/nowhere", "", vec![]).await;
+        assert_eq!(heard.code(), (404, "not_found"));
     }
 
     #[tokio::test(start_paused = true)]
@@ -194,10 +230,10 @@ mod tests {
     }
 
     /// An edge with these routes in the place of its own.
-    fn stage_with(router: Router) -> Stage {
+    fn stage_with(router: Router<Arc<Edge>>) -> Stage {
         let stage = Stage::new();
-        let around = middleware::from_fn_with_state(Arc::clone(&stage.edge), request::around);
-        Stage { router: router.layer(around), ..stage }
+        let router = within(router, &stage.edge).with_state(Arc::clone(&stage.edge));
+        Stage { router, ..stage }
     }
 
     #[tokio::test(start_paused = true)]
@@ -208,14 +244,41 @@ mod tests {
         assert_eq!(heard.header("content-security-policy"), "default-src 'self'");
     }
 
+    /// An edge with this handler in the place of its own, within the limits of each kind.
+    fn limited_stage<T: 'static>(handler: &impl Handler<T, Arc<Edge>>) -> Stage {
+        let stage = Stage::new();
+        let edge = &stage.edge;
+        let route = |policy| get("/x", handler.clone(), process::live).limited(policy);
+        let router = Router::new()
+            .route("/create", route(Policy::Create).guarded(edge))
+            .route("/lookup", route(Policy::Lookup).guarded(edge))
+            .route("/stats", route(Policy::Stats).guarded(edge));
+        let router = within(router, edge).with_state(Arc::clone(edge));
+        Stage { router, ..stage }
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn a_handler_that_does_not_end_is_answered_for() {
-        let endless = async || -> Problem { std::future::pending().await };
-        let stage = stage_with(Router::new().route("/endless", routing::get(endless)));
-        let heard = stage.get("/endless").await;
-        assert_eq!(heard.code(), (503, "overdue"));
-        assert_eq!(heard.after, stage.edge.reply_wait + REQUEST_SPARE);
-        assert_eq!(heard.header("retry-after"), "2");
+    async fn a_handler_that_does_not_end_is_answered_for_with_its_limits() {
+        let stage = limited_stage(&async || -> Problem { std::future::pending().await });
+        for policy in ["create", "lookup", "stats"] {
+            let heard = stage.get(&format!("/{policy}")).await;
+            assert_eq!(heard.code(), (503, "overdue"));
+            assert_eq!(heard.after, stage.edge.reply_wait + REQUEST_SPARE);
+            assert_eq!(heard.header("retry-after"), "2");
+            assert!(heard.header("ratelimit").starts_with(&format!("\"{policy}\";r=")));
+            assert_eq!(heard.header("vary"), if policy == "create" { "Prefer" } else { "" });
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_that_panics_is_answered_for_with_its_limits() {
+        let stage = limited_stage(&async || -> Problem { panic!("with a secret") });
+        for policy in ["create", "lookup", "stats"] {
+            let heard = stage.get(&format!("/{policy}")).await;
+            assert_eq!(heard.code(), (500, "internal"));
+            assert!(heard.header("ratelimit").starts_with(&format!("\"{policy}\";r=")));
+            assert_eq!(heard.header("vary"), if policy == "create" { "Prefer" } else { "" });
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -17,10 +17,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::{
-    condition::{Condition, NoAnswer},
-    lookup::STORE_WAIT,
-};
+use crate::condition::{Condition, NoAnswer, STORE_WAIT};
 
 /// How long a copy serves everybody who asks: five reads a second, whatever the traffic.
 const COPY_AGE_MAX: Duration = Duration::from_millis(200);

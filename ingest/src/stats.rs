@@ -2,11 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{
-    extract::{RawQuery, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, http::request::Parts, response::Response};
 use chrono::{Days, NaiveDate};
 use common::domain::{DAYS_MAX, Day, Priority, Role, Statistics, Status, Subject};
 use serde::{Serialize, Serializer};
@@ -14,7 +10,6 @@ use utoipa::{ToSchema, openapi::Object};
 
 use crate::{
     answer::{enveloped, rfc3339},
-    auth,
     edge::Edge,
     openapi::schemas::{self, Time},
     problem::{Problem, Success},
@@ -25,13 +20,9 @@ use crate::{
 pub const DAYS_DEFAULT: u16 = 30;
 
 /// Answers with the counts; the token is looked at before anything else.
-pub async fn stats(
-    State(edge): State<Arc<Edge>>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    auth::authorize(&edge, &headers, &[Role::Admin, Role::Agent, Role::Stats]).await?;
-    let query = query.as_deref().unwrap_or_default();
+pub async fn stats(State(edge): State<Arc<Edge>>, head: Parts) -> Result<Response, Problem> {
+    edge.access.authorize(&head, &[Role::Admin, Role::Agent, Role::Stats]).await?;
+    let query = head.uri.query().unwrap_or_default();
     let days = days(query)?;
     refuse_time_zone(query)?;
     let snapshot = edge.snapshots.latest().await.map_err(|_| Problem::Unavailable)?;

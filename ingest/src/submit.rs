@@ -3,12 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
+    body::Body,
     extract::{Request, State},
-    http::{HeaderValue, header},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, request::Parts},
+    response::Response,
 };
 use common::{
     domain::{Submission, Ticket},
+    failpoint,
     metrics::REPLY_WAIT,
     ports::{limits::Policy, queue::Receipt},
     trace::Trace,
@@ -16,13 +18,14 @@ use common::{
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::{
-    batcher::{Confirmation, Durability},
+    batcher::Confirmation,
     body,
     echo::Echo,
     edge::Edge,
     key::IdempotencyKey,
     limits::Account,
     naming::{self, Name, Named},
+    outlet::Durability,
     payload,
     prefer::{Patience, Preferences},
     problem::Problem,
@@ -36,36 +39,45 @@ pub const DURABLE_WAIT: Duration = Duration::from_secs(2);
 
 /// Answers 201 with the ticket, 202 with a promise, 200 with the ticket there is already, or a
 /// problem that promises nothing.
-pub async fn submit(State(edge): State<Arc<Edge>>, request: Request) -> Response {
-    let mut response = receive(&edge, request).await.unwrap_or_else(IntoResponse::into_response);
-    response.headers_mut().append(header::VARY, HeaderValue::from_static("Prefer"));
-    response
+pub async fn submit(State(edge): State<Arc<Edge>>, request: Request) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
+    match admit(&edge, &head.headers) {
+        Ok(key) => receive(&edge, head, body, key).await,
+        Err(problem) => Ok(body::decline(&head.headers, body, problem).await),
+    }
 }
 
-async fn receive(edge: &Edge, request: Request) -> Result<Response, Problem> {
-    let (mut head, body) = request.into_parts();
+/// What can be said before the body is read.
+fn admit(edge: &Edge, headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
     if edge.intake.is_saturated() {
-        body::decline(&head.headers, body).await;
         return Err(Problem::Saturated);
     }
-    body::require_json(&head.headers)?;
-    let key = IdempotencyKey::of(&head.headers)?;
+    body::require_json(headers)?;
+    IdempotencyKey::of(headers)
+}
+
+async fn receive(
+    edge: &Edge,
+    mut head: Parts,
+    body: Body,
+    key: Option<IdempotencyKey>,
+) -> Result<Response, Problem> {
     let patience = Preferences::of(&head.headers).patience(edge.reply_wait);
     let form = payload::parse(&body::read(&head.headers, body).await?)?;
+    failpoint!("edge.body_read");
 
     let name = match naming::name(edge, &form, key.as_ref()).await? {
         Named::Stored(ticket) if key.is_some() => return replay(edge, *ticket, patience),
         Named::Stored(ticket) => return duplicate(edge, *ticket, patience),
+        Named::Accepted(id) => {
+            return Reply { edge, id, patience, standing: Standing::Duplicate }.queued();
+        }
         Named::Open(name) => name,
     };
     let account = head.extensions.remove::<Account>().ok_or(Problem::Internal)?;
-    if let Err(problem) = account.take(Policy::Create, name.id.as_uuid()).await {
-        name.withdraw(edge).await;
-        return Err(problem);
-    }
+    count(edge, &account, &name).await?;
     let trace = head.extensions.remove::<Trace>();
     let trace = trace.unwrap_or_else(|| Trace::of_request(None, None, &*edge.entropy));
-    let tags = trace.clone();
     let (id, submitted_at) = (name.id, edge.clock.now());
     let submission = Submission { id, key: name.key, submitted_at, form, trace };
     let echo = Echo::of(&submission);
@@ -77,14 +89,35 @@ async fn receive(edge: &Edge, request: Request) -> Result<Response, Problem> {
         Ok(confirmation) => outcome(edge, confirmation, seat, patience.reply_wait).await,
         Err(_not_taken) => Outcome::Refused,
     };
-    outcome.tell(&tags, offered_at.elapsed());
-    let standing = Standing::of(&name);
+    outcome.tell(offered_at.elapsed());
+    failpoint!("edge.before_answer");
+    let (standing, is_refused) = (Standing::of(&name), outcome == Outcome::Refused);
     let answered = answer(&name, &echo, outcome, Reply { edge, id, patience, standing }).await;
-    if answered.is_err() && !name.is_repeat {
-        // Only what was accepted counts. A repeat's slot may be that of a first which was.
-        account.give_back(Policy::Create, id.as_uuid()).await;
+    if answered.is_err() {
+        // Of what is open the name stays taken: what shows up later and what is sent again are the
+        // same then.
+        let is_withdrawn = is_refused && name.withdraw(edge).await;
+        if !is_withdrawn && name.was_accepted(edge).await {
+            account.leave();
+        }
+    } else if !name.is_accepted {
+        account.keep(Policy::Create, id.as_uuid()).await;
+        name.accept(edge).await;
     }
     answered
+}
+
+/// Takes a slot for what is offered, as only what is accepted counts, and once: not what is known to
+/// have been.
+async fn count(edge: &Edge, account: &Account, name: &Name) -> Result<(), Problem> {
+    if name.is_accepted {
+        return Ok(());
+    }
+    let taken = account.take(Policy::Create, name.id.as_uuid()).await;
+    if taken.is_err() {
+        name.withdraw(edge).await;
+    }
+    taken
 }
 
 /// What is known of a submission when its wait is over.
@@ -94,6 +127,8 @@ enum Outcome {
     Numbered(Receipt),
     /// Safe, and to become a ticket.
     Durable,
+    /// The same, as soon as the queue is back.
+    Spooled,
     /// Not queued.
     Refused,
     /// Perhaps lost.
@@ -102,15 +137,16 @@ enum Outcome {
 
 impl Outcome {
     /// Tells of it in the log and the figures.
-    fn tell(&self, Trace { request_id, traceparent }: &Trace, waited: Duration) {
+    fn tell(&self, waited: Duration) {
         let outcome = match self {
             Self::Numbered(_) => "numbered",
             Self::Durable => "durable",
+            Self::Spooled => "spooled",
             Self::Refused => "refused",
             Self::Unknown => "unknown",
         };
         REPLY_WAIT.record(waited, &[("outcome", outcome)]);
-        tracing::debug!(request_id, traceparent, outcome, ?waited, "a submission was offered");
+        tracing::debug!(outcome, ?waited, "a submission was offered");
     }
 }
 
@@ -125,9 +161,17 @@ async fn outcome(
     let offered_at = Instant::now();
     tokio::select! {
         biased;
-        Some(receipt) = seat.receipt() => return Outcome::Numbered(receipt),
+        Some(receipt) = seat.receipt() => {
+            edge.accounts.numbered();
+            return Outcome::Numbered(receipt);
+        }
         durability = confirmation.durability() => match durability {
             Durability::Durable => {}
+            Durability::Spooled => {
+                // There is nothing to wait for while the queue is away.
+                edge.accounts.spooled();
+                return Outcome::Spooled;
+            }
             Durability::Refused => return Outcome::Refused,
             Durability::Open => return Outcome::Unknown,
         },
@@ -135,10 +179,11 @@ async fn outcome(
     }
     let until = offered_at + reply_wait.unwrap_or_default();
     match timeout_at(until, seat.receipt()).await {
-        Ok(Some(receipt)) => Outcome::Numbered(receipt),
-        Ok(None) | Err(_) => {
-            seat.leave(&edge.unaccounted).map_or(Outcome::Durable, Outcome::Numbered)
+        Ok(Some(receipt)) => {
+            edge.accounts.numbered();
+            Outcome::Numbered(receipt)
         }
+        Ok(None) | Err(_) => seat.leave(&edge.accounts).map_or(Outcome::Durable, Outcome::Numbered),
     }
 }
 
@@ -159,12 +204,8 @@ async fn answer(
         }
         Outcome::Numbered(it) => reply.created(echo, &it.number, it.submitted_at),
         Outcome::Durable => reply.queued(),
-        Outcome::Refused => {
-            name.withdraw(reply.edge).await;
-            Err(Problem::NotAccepted)
-        }
-        // Its name stays taken: what shows up later and what is sent again are the same then.
-        Outcome::Unknown => Err(Problem::NotAccepted),
+        Outcome::Spooled => reply.spooled(),
+        Outcome::Refused | Outcome::Unknown => Err(Problem::NotAccepted),
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use common::{domain::SubmissionId, ports::queue::Receipt};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::unaccounted::Unaccounted;
+use crate::accounts::Accounts;
 
 /// Who waits for which receipt.
 #[derive(Default)]
@@ -61,13 +61,13 @@ impl Waiting {
 pub async fn hand_out(
     mut receipts: mpsc::Receiver<Vec<Receipt>>,
     waiting: Arc<Waiting>,
-    unaccounted: Arc<Unaccounted>,
+    accounts: Arc<Accounts>,
 ) {
     while let Some(receipts) = receipts.recv().await {
         let ids: Vec<_> = receipts.iter().map(|receipt| receipt.id).collect();
         waiting.hand_out(receipts);
         // In this order: who stops waiting is followed first and looks for a number once more.
-        unaccounted.settle(ids);
+        accounts.settle(ids);
     }
 }
 
@@ -82,10 +82,10 @@ pub struct Seat {
 impl Seat {
     /// Stops waiting: from now on the submission is followed. Gives back the receipt if it came in
     /// this very moment.
-    pub fn leave(mut self, unaccounted: &Unaccounted) -> Option<Receipt> {
-        unaccounted.follow(self.id);
+    pub fn leave(mut self, accounts: &Accounts) -> Option<Receipt> {
+        accounts.follow(self.id);
         let receipt = self.receipt.as_mut()?.try_recv().ok()?;
-        unaccounted.settle([self.id]);
+        accounts.settle([self.id]);
         Some(receipt)
     }
 

@@ -3,10 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{Request, State},
-    response::Response,
-};
+use axum::{extract::State, http::request::Parts, response::Response};
 use common::{
     domain::Role,
     ports::limits::{Standing, Tally},
@@ -16,19 +13,19 @@ use utoipa::ToSchema;
 
 use crate::{
     answer::enveloped,
-    auth,
-    client::{Hop, Verdict, counted_as},
+    client::{Hop, Peer, Verdict, counted_as},
     edge::Edge,
-    limits::whole_seconds,
     problem::{Problem, Success},
+    standing::whole_seconds,
 };
 
 /// Answers for the request itself. It is counted nowhere.
-pub async fn whoami(State(edge): State<Arc<Edge>>, request: Request) -> Result<Response, Problem> {
-    auth::authorize(&edge, request.headers(), &[Role::Admin]).await?;
+pub async fn whoami(State(edge): State<Arc<Edge>>, head: Parts) -> Result<Response, Problem> {
+    edge.access.authorize(&head, &[Role::Admin]).await?;
     let clients = &edge.limits.clients;
-    let walk = edge.limits.walk(&request);
-    let (standings, tally) = edge.limits.standings(clients.partition_key(walk.address)).await;
+    let walk = clients.walk(head.extensions.get::<Peer>(), &head.headers);
+    let (mut standings, tally) = edge.limits.standings(clients.partition_key(walk.address)).await;
+    standings.extend(edge.access.standing(&head).await);
     let (header, trusted) = clients.trust();
     let data = Whoami {
         address: walk.address.to_string(),

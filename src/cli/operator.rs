@@ -3,10 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser};
-use common::domain::{Name, Role};
-
-/// Longer than this nobody remembers that the token is there; without an end it has to be chosen.
-const LIFETIME_MAX: Duration = Duration::from_hours(10 * 365 * 24);
+use common::domain::{Name, Role, TimeSpan};
 
 /// What to do with tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
@@ -45,7 +42,7 @@ Examples:
 /// What a token is to be.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct NewToken {
-    /// What it admits to: everything, working on tickets, or the statistics alone.
+    /// What it admits to: everything, statistics and dead letters, or the statistics alone.
     #[arg(long, value_name = "ROLE", value_parser = role())]
     pub role: Role,
     /// What to call it in lists: 1 to 100 characters, on one line.
@@ -53,7 +50,7 @@ pub struct NewToken {
     pub name: Option<String>,
     /// How long it admits: a whole number and s, m, h or d, at most 3650d. Not said: until it is
     /// revoked.
-    #[arg(long, value_name = "TIME", value_parser = lifetime)]
+    #[arg(long, value_name = "TIME", value_parser = time_span)]
     pub expires: Option<Duration>,
 }
 
@@ -85,39 +82,15 @@ fn label(text: &str) -> Result<String, String> {
     Ok(label.as_str().to_owned())
 }
 
-fn lifetime(text: &str) -> Result<Duration, String> {
-    let accepted = "accepted: a duration from 1s to 3650d in s, m, h or d, such as 30d";
-    let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or(accepted)?;
-    let (number, unit) = text.split_at(unit_at);
-    let unit_seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 60 * 60,
-        "d" => 24 * 60 * 60,
-        _ => return Err(accepted.to_owned()),
-    };
-    let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_seconds));
-    let lifetime = Duration::from_secs(seconds.ok_or(accepted)?);
-    let fit = !lifetime.is_zero() && lifetime <= LIFETIME_MAX;
-    fit.then_some(lifetime).ok_or_else(|| accepted.to_owned())
+/// Reads a time such as `30d`.
+pub(super) fn time_span(text: &str) -> Result<Duration, String> {
+    let span = TimeSpan::parse(text).map_err(|violation| format!("it {}", violation.detail))?;
+    Ok(span.length())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_lifetime_is_a_number_and_a_unit_within_ten_years() {
-        for (text, seconds) in [("1s", 1), ("90m", 5_400), ("24h", 86_400), ("30d", 2_592_000)] {
-            assert_eq!(lifetime(text), Ok(Duration::from_secs(seconds)), "{text}");
-        }
-        assert_eq!(lifetime("3650d"), Ok(LIFETIME_MAX));
-        for text in ["", "30", "d", "0s", "0d", "-1d", "+1d", "1.5h", "3651d", "30w", "30 d", "30D"]
-        {
-            assert!(lifetime(text).is_err(), "{text}");
-        }
-        assert!(lifetime(&format!("{}d", u64::MAX)).is_err());
-    }
 
     #[test]
     fn a_label_stays_on_its_line() {

@@ -17,6 +17,19 @@ use crate::terminal::{self, thousands};
 /// Numbers read at a time.
 const PAGE: u32 = 5_000;
 
+/// Whether our number key is the one that the store remembers.
+pub fn check_key(kept: Option<&str>, ours: &str) -> Finding {
+    match kept {
+        None => Finding::Holds("no number key has been used yet".to_owned()),
+        Some(kept) if kept == ours => {
+            Finding::Holds("the number key is the one that tickets are numbered with".to_owned())
+        }
+        Some(kept) => Finding::Fails(format!(
+            "the number key has the fingerprint {ours}, and tickets are numbered with {kept}"
+        )),
+    }
+}
+
 /// Checks each number for itself and against its neighbour.
 pub async fn check(store: &dyn StoreAudit, cipher: &NumberCipher) -> Result<Finding, StoreError> {
     check_paged(store, cipher, PAGE).await
@@ -27,10 +40,12 @@ async fn check_paged(
     cipher: &NumberCipher,
     page_size: u32,
 ) -> Result<Finding, StoreError> {
-    let mut census = Census { cipher, checked: 0, wrong: 0, examples: Vec::new() };
-    let mut after = String::new();
+    // Before the first page: what is submitted meanwhile may be seen or not.
+    let tickets = store.tickets().await?;
+    let mut census = Census { cipher, tickets, checked: 0, wrong: 0, examples: Vec::new() };
+    let mut after: Option<String> = None;
     loop {
-        let mut page = store.numbers(&after, page_size).await?;
+        let mut page = store.numbers(after.as_deref(), page_size).await?;
         let is_last = page.len() < page_size as usize;
         if !is_last {
             leave_last_number_for_next(&mut page);
@@ -39,7 +54,7 @@ async fn check_paged(
         census.count(&page, &reserved);
         terminal::progress(format!("{} ticket numbers checked", thousands(census.checked)));
         match page.pop() {
-            Some(last) if !is_last => after = last.number,
+            Some(last) if !is_last => after = Some(last.number),
             _ => return Ok(census.finding()),
         }
     }
@@ -74,6 +89,7 @@ async fn reserved(
 
 struct Census<'a> {
     cipher: &'a NumberCipher,
+    tickets: u64,
     checked: u64,
     wrong: u64,
     examples: Vec<String>,
@@ -117,6 +133,12 @@ impl Census<'_> {
 
     fn finding(self) -> Finding {
         let checked = thousands(self.checked);
+        if self.checked < self.tickets {
+            let tickets = thousands(self.tickets);
+            return Finding::Fails(format!(
+                "only {checked} of {tickets} tickets are found by their numbers: the index is broken"
+            ));
+        }
         if self.wrong == 0 {
             return Finding::Holds(format!("{checked} ticket numbers are unique and well formed"));
         }
@@ -133,16 +155,27 @@ mod tests {
 
     use super::*;
 
-    /// Numbers in order, with their times; every year has given out `reserved` counters.
+    /// Numbers in order, with their times, of which the index does not have the last few; every
+    /// year has given out `reserved` counters.
     struct Stored {
         numbers: Vec<StoredNumber>,
+        lost: usize,
         reserved: u64,
     }
 
     #[async_trait]
     impl StoreAudit for Stored {
-        async fn numbers(&self, after: &str, limit: u32) -> Result<Vec<StoredNumber>, StoreError> {
-            let later = self.numbers.iter().filter(|stored| stored.number.as_str() > after);
+        async fn tickets(&self) -> Result<u64, StoreError> {
+            Ok(self.numbers.len() as u64)
+        }
+
+        async fn numbers(
+            &self,
+            after: Option<&str>,
+            limit: u32,
+        ) -> Result<Vec<StoredNumber>, StoreError> {
+            let indexed = &self.numbers[..self.numbers.len() - self.lost];
+            let later = indexed.iter().filter(|stored| Some(stored.number.as_str()) > after);
             Ok(later.take(limit as usize).cloned().collect())
         }
 
@@ -176,8 +209,24 @@ mod tests {
     }
 
     async fn finding(numbers: Vec<StoredNumber>, page_size: u32) -> String {
-        let store = Stored { numbers, reserved: 20 };
+        let store = Stored { numbers, lost: 0, reserved: 20 };
         check_paged(&store, &cipher(), page_size).await.unwrap().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_ticket_that_the_index_does_not_have_is_missed() {
+        let store = Stored { numbers: stored(issued(0..10)), lost: 1, reserved: 20 };
+        let finding = check_paged(&store, &cipher(), 4).await.unwrap().to_string();
+        assert!(finding.starts_with("FAILED only 9 of 10 tickets are found by "), "{finding}");
+    }
+
+    #[test]
+    fn another_key_than_the_one_of_the_numbers_is_told() {
+        let finding = |kept: Option<&str>| check_key(kept, "00aa").to_string();
+        assert!(finding(None).starts_with("ok     "));
+        assert!(finding(Some("00aa")).starts_with("ok     "));
+        let told = finding(Some("11bb"));
+        assert!(told.starts_with("FAILED ") && told.contains("00aa") && told.contains("11bb"));
     }
 
     #[tokio::test]
@@ -212,6 +261,7 @@ mod tests {
             .unwrap();
         for (number, fault) in [
             ("SUP-2026-12345".to_owned(), "is not well formed"),
+            (String::new(), "is not well formed"),
             (cipher().number(2025, 3).to_string(), "is of another year than its ticket"),
             (seven_digits.to_string(), "was not made with this number key"),
             (cipher().number(2026, 20).to_string(), "was never given out under this number key"),

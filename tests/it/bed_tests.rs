@@ -1,5 +1,7 @@
 //! The test bed tested: its servers start, suffer and come back, and nothing of it is left.
 
+mod links;
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +14,9 @@ use sqlx::{Connection as _, PgConnection};
 use tokio::time::timeout;
 
 use super::bed::client::Client;
+use super::bed::disk::Disk;
 use super::bed::folder::{Folder, home, inhabitants, watchdog};
+use super::bed::namespace::Namespace;
 use super::bed::port::Port;
 use super::bed::postgres::Postgres;
 use super::bed::process::{Process, command, run_well};
@@ -143,8 +147,13 @@ async fn nothing_is_left_of_a_test_binary_that_is_killed() {
     let home = home_of(&victim).await;
     let ids = inhabitants(&home);
     assert!(ids.len() > 10, "three servers are more processes than {ids:?}");
+    let (disk, network) = outside(&home);
+    assert!(is_mounted(&disk) && network.exists(), "{disk:?} {network:?}");
     victim.kill();
-    until(PATIENCE, "the watchdog is done", async || is_gone(&home, &ids)).await;
+    until(PATIENCE, "the watchdog is done", async || {
+        is_gone(&home, &ids) && !is_mounted(&disk) && !network.exists()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -165,6 +174,9 @@ async fn victim() {
     let end = std::env::var("BED_VICTIM").unwrap_or_default();
     if end == "is killed" {
         let _servers = Servers::own().await;
+        let folder = Folder::new("disk");
+        let _disk = Disk::mount(&folder, "small", 1).await;
+        let _namespace = Namespace::new().await;
         say_home();
         std::future::pending::<()>().await;
     }
@@ -287,6 +299,24 @@ async fn home_of(victim: &Process) -> PathBuf {
     };
     until(PATIENCE, "the victim's servers are up", async || home().is_some()).await;
     home().unwrap()
+}
+
+/// The disk and the network namespace of the victim, by where the kernel shows them.
+fn outside(home: &Path) -> (PathBuf, PathBuf) {
+    let files = std::fs::read_dir(home).unwrap().flat_map(|it| {
+        let folder = it.unwrap().path().read_dir().into_iter().flatten();
+        folder.map(|file| file.unwrap().path()).collect::<Vec<_>>()
+    });
+    let files: Vec<_> = files.collect();
+    let disk = files.iter().find(|file| file.ends_with("small")).expect("a disk").clone();
+    let is_note = |file: &&PathBuf| file.extension().is_some_and(|it| it == "netns");
+    let note = files.iter().find(is_note).expect("a namespace");
+    (disk, Path::new("/run/netns").join(note.file_stem().unwrap()))
+}
+
+fn is_mounted(disk: &Path) -> bool {
+    let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
+    mounts.lines().any(|line| line.split(' ').nth(1) == disk.to_str())
 }
 
 fn is_gone(folder: &Path, ids: &[u32]) -> bool {

@@ -11,9 +11,12 @@
 mod api;
 mod bed;
 mod bed_tests;
+mod chaos;
 mod cli;
 mod conformance;
 mod deploy;
+mod faults;
 mod flow;
 mod golden;
 mod tidy;
+mod upgrade;

@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use common::{
-    domain::{NewTicket, Priority, Submission, TicketNumber},
+    domain::{DeadLetterCode, NewTicket, Priority, Submission, TicketNumber},
     envelope::{self, Unreadable, UnreadableItem},
     ports::{
         queue::{DeadLetter, DeadLetterReason, Delivery, Outcome, Receipt, Settlement},
         store::Inserted,
     },
+    trace::Trace,
 };
 
 use crate::numbers::year_of;
@@ -23,6 +24,13 @@ pub(crate) enum Verdict {
     },
     /// It cannot be.
     Dead(DeadLetterReason),
+}
+
+/// Something that goes to the dead letters.
+pub(crate) struct Burial {
+    pub(crate) reason: DeadLetterReason,
+    /// Of the request that it came with, if it can be read.
+    pub(crate) trace: Option<Trace>,
 }
 
 /// Deliveries that are stored together.
@@ -69,6 +77,22 @@ impl Batch {
         &self.submissions
     }
 
+    /// What of it goes to the dead letters, given a verdict for each submission in order.
+    pub(crate) fn burials(&self, verdicts: &[Verdict]) -> Vec<Burial> {
+        let unread = self.deliveries.iter().flat_map(|plan| {
+            plan.unreadable.iter().chain(plan.dead_letters.iter().map(|letter| &letter.reason))
+        });
+        let unread = unread.map(|reason| Burial { reason: reason.clone(), trace: None });
+        let decided = self.submissions.iter().zip(verdicts);
+        let dead = decided.filter_map(|(submission, verdict)| match verdict {
+            Verdict::Stored { .. } => None,
+            Verdict::Dead(reason) => {
+                Some(Burial { reason: reason.clone(), trace: Some(submission.trace.clone()) })
+            }
+        });
+        unread.chain(dead).collect()
+    }
+
     /// The settlements, given a verdict for each submission in order.
     pub(crate) fn settle(self, verdicts: Vec<Verdict>) -> Vec<Settlement> {
         let mut decided = self.submissions.into_iter().zip(verdicts);
@@ -107,13 +131,13 @@ fn outcome(
 }
 
 fn invalid(UnreadableItem { body, reason }: UnreadableItem) -> DeadLetter {
-    DeadLetter { body, reason: DeadLetterReason { code: "invalid", detail: reason } }
+    DeadLetter { body, reason: DeadLetterReason { code: DeadLetterCode::Invalid, detail: reason } }
 }
 
 fn why(unreadable: &Unreadable) -> DeadLetterReason {
     let code = match unreadable {
-        Unreadable::UnknownVersion(_) => "unknown-version",
-        Unreadable::Malformed(_) | Unreadable::TooLarge(_) => "unreadable",
+        Unreadable::UnknownVersion(_) => DeadLetterCode::UnknownVersion,
+        Unreadable::Malformed(_) | Unreadable::TooLarge(_) => DeadLetterCode::Unreadable,
     };
     DeadLetterReason { code, detail: unreadable.to_string() }
 }
@@ -145,7 +169,7 @@ pub(crate) fn verdict(ticket: &NewTicket, inserted: Inserted) -> Verdict {
         },
         Inserted::Existing { number, submitted_at } => Verdict::Stored { number, submitted_at },
         Inserted::Conflict => Verdict::Dead(DeadLetterReason {
-            code: "conflict",
+            code: DeadLetterCode::Conflict,
             detail: "another form is stored under this id, or under this key".to_owned(),
         }),
     }

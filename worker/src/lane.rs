@@ -8,18 +8,16 @@ use std::{
     time::Duration,
 };
 
-use backon::{BackoffBuilder, Retryable};
+use backon::{BackoffBuilder, ExponentialBackoff, Retryable};
 use chrono::{DateTime, Utc};
 use common::{
     chain,
     clock::{Clock, Entropy},
-    domain::Submission,
+    domain::{DeadLetterCode, Submission},
+    failpoint,
     metrics::{BATCH_SUBMISSIONS, STORE_DURATION},
     ports::{
-        queue::{
-            ConsumeError, Consumer, ConsumerSource, DeadLetterReason, Delivery, Prefetch,
-            Settlement,
-        },
+        queue::{ConsumeError, Consumer, ConsumerSource, DeadLetterReason, Delivery, Prefetch},
         store::{StoreError, TicketWriter},
     },
     retry::persistently,
@@ -27,13 +25,13 @@ use common::{
 use thiserror::Error;
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{Instrument, debug, info, warn};
 
 use crate::{
     batch::{Batch, Verdict, tickets, verdict, years},
     measure,
     numbers::{Numbers, year_of},
-    state::State,
+    state::{Consuming, State},
 };
 
 /// How long a lane holds a batch while the store is away. Then it gives its deliveries back, before
@@ -95,6 +93,25 @@ enum Turn {
     Reopen,
 }
 
+/// Between two consumers, the longer the more of them were lost since something was settled.
+struct Pauses(ExponentialBackoff);
+
+impl Pauses {
+    fn short() -> Self {
+        Self(persistently(LETTING_GO_DELAY_MAX).build())
+    }
+
+    fn next(&mut self) -> Duration {
+        self.0.next().unwrap_or(LETTING_GO_DELAY_MAX)
+    }
+}
+
+/// A consumer, counted as one while it is there.
+struct Open {
+    consumer: Box<dyn Consumer>,
+    _consuming: Consuming,
+}
+
 impl Lane {
     pub(crate) fn new(tools: Tools) -> Self {
         Self { tools, is_careful: AtomicBool::new(true) }
@@ -102,30 +119,28 @@ impl Lane {
 
     /// Works until `stop`. A lost queue or store is waited for.
     pub(crate) async fn run(self: Arc<Self>, state: State, stop: CancellationToken) {
-        let mut pauses = persistently(LETTING_GO_DELAY_MAX).build();
+        let mut pauses = Pauses::short();
+        let mut previous = None;
         loop {
-            let mut consumer = tokio::select! {
+            let mut open = tokio::select! {
                 () = stop.cancelled() => return,
-                consumer = self.open() => consumer,
+                open = self.open(previous.take(), &state) => open,
             };
-            let consuming = state.consuming();
-            let failure = loop {
-                match self.work(consumer.as_mut(), &state, &stop).await {
-                    Ok(Turn::Stop) => return,
-                    Ok(Turn::Reopen) => pauses = persistently(LETTING_GO_DELAY_MAX).build(),
-                    Err(error) => break error,
+            let working = self.work(open.consumer.as_mut(), &state, &mut pauses, &stop);
+            let failure = match working.await {
+                Ok(Turn::Stop) => return,
+                Ok(Turn::Reopen) => {
+                    pauses = Pauses::short();
+                    previous = Some(open);
+                    continue;
                 }
-                // The old one stays until there is a new one: the worker is never seen without.
-                consumer = tokio::select! {
-                    () = stop.cancelled() => return,
-                    consumer = self.open() => consumer,
-                };
+                Err(failure) => failure,
             };
-            drop((consumer, consuming));
+            drop(open);
             if matches!(failure, LaneError::Store(_)) {
                 self.be_careful();
             }
-            let pause = pauses.next().unwrap_or(LETTING_GO_DELAY_MAX);
+            let pause = pauses.next();
             warn!(error = chain(&failure), ?pause, "a lane lets go of its deliveries");
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -144,18 +159,23 @@ impl Lane {
         if self.is_careful.load(Ordering::Relaxed) { Prefetch::One } else { Prefetch::Many }
     }
 
-    /// A consumer, once the store can take what it brings.
-    async fn open(&self) -> Box<dyn Consumer> {
+    /// A consumer, once the store can take what it brings. The one before stays while all goes well:
+    /// the worker is never seen without. But not while the store or the queue is away: nobody reads
+    /// it, and what the broker hands it other workers could store.
+    async fn open(&self, mut previous: Option<Open>, state: &State) -> Open {
         let year = year_of(self.tools.clock.now());
         let open = || async {
             self.tools.numbers.probe(year).await.map_err(|error| chain(&error))?;
             self.tools.consumers.open(self.prefetch()).await.map_err(|error| chain(&error))
         };
         let retried = open.retry(persistently(RETRY_DELAY_MAX)).notify(|error: &String, delay| {
+            if previous.take().is_some() {
+                self.be_careful();
+            }
             info!(error, ?delay, "a lane cannot start yet");
         });
         match retried.await {
-            Ok(consumer) => consumer,
+            Ok(consumer) => Open { consumer, _consuming: state.consuming() },
             Err(_) => std::future::pending().await,
         }
     }
@@ -164,6 +184,7 @@ impl Lane {
         &self,
         consumer: &mut dyn Consumer,
         state: &State,
+        pauses: &mut Pauses,
         stop: &CancellationToken,
     ) -> Result<Turn, LaneError> {
         let prefetch = self.prefetch();
@@ -173,6 +194,7 @@ impl Lane {
                 () = tokio::time::sleep(IDLE_MAX) => return Ok(Turn::Reopen),
                 deliveries = consumer.receive(self.tools.submissions_max) => deliveries?,
             };
+            failpoint!("worker.after_receive");
             measure::received(&deliveries, &*self.tools.clock);
             let _working = state.working(oldest(&deliveries));
             // What was given back comes first. Behind it there is nothing to be careful with.
@@ -183,6 +205,7 @@ impl Lane {
             for delivery in self.shuffled(suspicious) {
                 self.process(consumer, vec![delivery], stop).await?;
             }
+            *pauses = Pauses::short();
             if prefetch == Prefetch::One && is_past {
                 self.is_careful.store(false, Ordering::Relaxed);
                 return Ok(Turn::Reopen);
@@ -209,10 +232,16 @@ impl Lane {
     ) -> Result<(), LaneError> {
         let batch = Batch::of(deliveries);
         let verdicts = self.persist(&batch, stop).await?;
+        let burials = batch.burials(&verdicts);
         let settlements = batch.settle(verdicts);
-        settlements.iter().flat_map(Settlement::burials).for_each(measure::buried);
         // Only now is anything answered or settled: the store has it, or never will.
-        Ok(consumer.settle(settlements).await?)
+        let settled = consumer.settle(settlements).await;
+        // All that it holds comes back, though one message of it may be what cannot be settled.
+        settled.inspect_err(|_| self.be_careful())?;
+        // What could not be buried comes back, and is buried then.
+        burials.iter().for_each(measure::buried);
+        failpoint!("worker.after_settle");
+        Ok(())
     }
 
     /// A verdict for each submission, in order.
@@ -222,12 +251,12 @@ impl Lane {
         stop: &CancellationToken,
     ) -> Result<Vec<Verdict>, LaneError> {
         let submissions = batch.submissions();
-        if submissions.is_empty() {
-            return Ok(Vec::new());
-        }
+        let [first, ..] = submissions else { return Ok(Vec::new()) };
         let begun = Instant::now();
         let patience = Patience { until: begun + HOLD_MAX, stop };
-        let verdicts = self.store(submissions, &patience).await?;
+        // What is logged of the store's absence names the first of those that wait for it.
+        let storing = self.store(submissions, &patience).instrument(first.trace.span());
+        let verdicts = storing.await?;
         let elapsed = begun.elapsed();
         BATCH_SUBMISSIONS.record_count(verdicts.len(), &[]);
         STORE_DURATION.record(elapsed, &[]);
@@ -248,10 +277,10 @@ impl Lane {
     ) -> Result<Vec<Verdict>, LaneError> {
         match (patience.with(|| self.insert(submissions)).await, submissions) {
             (Err(StoreError::Rejected(cause)), [submission]) => {
-                let (id, request_id) = (submission.id, &submission.trace.request_id);
-                debug!(?id, request_id, "stands alone");
-                let detail = cause.to_string();
-                Ok(vec![Verdict::Dead(DeadLetterReason { code: "rejected", detail })])
+                let id = submission.id;
+                submission.trace.span().in_scope(|| debug!(?id, "stands alone"));
+                let (code, detail) = (DeadLetterCode::Rejected, cause.to_string());
+                Ok(vec![Verdict::Dead(DeadLetterReason { code, detail })])
             }
             (Err(StoreError::Rejected(_)), _) => {
                 let (first, second) = submissions.split_at(submissions.len() / 2);
@@ -267,7 +296,9 @@ impl Lane {
     async fn insert(&self, submissions: &[Submission]) -> Result<Vec<Verdict>, StoreError> {
         let numbers = self.tools.numbers.take(&years(submissions)).await?;
         let tickets = tickets(submissions, numbers);
+        failpoint!("worker.before_commit");
         let inserted = self.tools.store.insert(&tickets).await?;
+        failpoint!("worker.after_commit");
         self.tools.stored.notify_one();
         measure::inserted(&inserted);
         Ok(tickets.iter().zip(inserted).map(|(ticket, done)| verdict(ticket, done)).collect())
@@ -306,3 +337,6 @@ impl Patience<'_> {
             .await
     }
 }
+
+#[cfg(test)]
+mod tests;

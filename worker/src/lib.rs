@@ -4,6 +4,8 @@
 //! transaction, and only then answers the edge and settles. Lanes share nothing but the counter.
 
 mod batch;
+#[cfg(test)]
+mod doubles;
 mod lane;
 mod measure;
 mod numbers;
@@ -11,13 +13,14 @@ mod refresher;
 mod relay;
 mod state;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use common::{
     clock::{Clock, Entropy},
     keys::NumberKey,
     metrics::LANE_DEATHS,
     ports::backend::WorkerPorts,
+    retry::REVIVAL_PAUSE,
 };
 use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -41,9 +44,6 @@ pub struct Settings {
     /// What the ticket numbers are made with.
     pub number_key: Arc<NumberKey>,
 }
-
-/// How long a lane that died waits before it starts again: what killed it may do so at once.
-const REVIVAL_PAUSE: Duration = Duration::from_millis(200);
 
 /// Works until `stop`, then finishes the batches begun and gives the rest back to the queue.
 pub async fn run(
@@ -69,13 +69,16 @@ pub async fn run(
     };
     // Stops after the others, whose last batches have events too.
     let relay_stop = CancellationToken::new();
-    let relaying = tokio::spawn(keep_relaying(Arc::new(relay), relay_stop.clone()));
+    let relay = Arc::new(relay);
+    let relay_again = move |stop| Arc::clone(&relay).run(stop);
+    let relaying = tokio::spawn(revive("relay", relay_again, relay_stop.clone()));
     let mut tasks = JoinSet::new();
     for _ in 0..settings.lanes {
         tasks.spawn(keep_alive(Lane::new(tools.clone()), state.clone(), stop.clone()));
     }
     let refresher = Refresher::new(ports.statistics, ports.cache, clock, entropy.as_ref());
-    tasks.spawn(refresher.run(stop));
+    let refresher = Arc::new(refresher);
+    tasks.spawn(revive("refresher", move |stop| Arc::clone(&refresher).run(stop), stop));
     while let Some(ended) = tasks.join_next().await {
         if let Err(error) = ended {
             error!(%error, "a worker's task died");
@@ -87,10 +90,16 @@ pub async fn run(
     }
 }
 
-/// Runs the relay, and runs it again when it panics.
-async fn keep_relaying(relay: Arc<Relay>, stop: CancellationToken) {
-    while let Err(error) = tokio::spawn(Arc::clone(&relay).run(stop.clone())).await {
-        error!(%error, "the relay died");
+/// Runs something, and runs it again when it panics, until `stop`.
+async fn revive<R>(
+    name: &'static str,
+    run: impl Fn(CancellationToken) -> R,
+    stop: CancellationToken,
+) where
+    R: Future<Output = ()> + Send + 'static,
+{
+    while let Err(error) = tokio::spawn(run(stop.clone())).await {
+        error!(%error, name, "a part of the worker died");
         if stop.is_cancelled() {
             return;
         }

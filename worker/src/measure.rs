@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use common::{
     clock::Clock,
-    domain::{Event, EventKind, Submission, TicketNumber},
+    domain::{DeadLetterCode, Event, EventKind, Submission, TicketNumber},
     metrics::{
         DEAD_LETTERS, DELIVERIES, EVENTS, LANE_DEATHS, OUTBOX_AGE, OUTBOX_EVENTS, SUBMISSION_AGE,
         TICKETS,
@@ -12,8 +12,11 @@ use common::{
         queue::{DeadLetterReason, Delivery},
         store::Inserted,
     },
+    trace::Trace,
 };
-use tracing::{debug, warn};
+use tracing::{Span, debug, warn};
+
+use crate::batch::Burial;
 
 /// Tells of deliveries as they come.
 pub(crate) fn received(deliveries: &[Delivery], clock: &dyn Clock) {
@@ -54,9 +57,10 @@ pub(crate) fn ticketed(submission: &Submission, number: &TicketNumber) {
 }
 
 /// Tells of what goes to the dead letters.
-pub(crate) fn buried(DeadLetterReason { code, detail }: &DeadLetterReason) {
-    DEAD_LETTERS.increment(&[("reason", code)]);
-    warn!(reason = code, detail, "a dead letter");
+pub(crate) fn buried(Burial { reason: DeadLetterReason { code, detail }, trace }: &Burial) {
+    DEAD_LETTERS.increment(&[("reason", code.as_str())]);
+    let span = trace.as_ref().map_or_else(Span::none, Trace::span);
+    span.in_scope(|| warn!(reason = code.as_str(), detail, "a dead letter"));
 }
 
 /// Tells what the outbox still holds, as far as a relay has looked.
@@ -80,8 +84,9 @@ pub(crate) fn published(event: &Event) {
 pub(crate) fn begin() {
     inserted(&[]);
     DELIVERIES.add(0, &[("attempt", "again")]);
-    for reason in ["unreadable", "unknown-version", "invalid", "conflict", "rejected"] {
-        DEAD_LETTERS.add(0, &[("reason", reason)]);
+    // Those that crash a worker are the queue's to bury.
+    for code in DeadLetterCode::ALL.into_iter().filter(|code| *code != DeadLetterCode::Crashed) {
+        DEAD_LETTERS.add(0, &[("reason", code.as_str())]);
     }
     LANE_DEATHS.add(0, &[]);
     EVENTS.add(0, &[("kind", EventKind::TicketCreated.as_str())]);

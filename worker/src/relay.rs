@@ -11,6 +11,8 @@ use backon::BackoffBuilder;
 use common::{
     chain,
     clock::{Clock, Entropy},
+    domain::Event,
+    failpoint,
     keys::hex,
     ports::{
         events::{Cursor, EventPublishError, EventPublisher, Outbox},
@@ -40,7 +42,7 @@ const LEASE_POLL: Duration = Duration::from_millis(500);
 /// How often the relay looks for what other workers have stored; its own worker wakes it.
 const OUTBOX_POLL: Duration = Duration::from_millis(200);
 
-/// Events read and published together: as many as the broker is given unconfirmed.
+/// Events read together, and published together at most: as many as the broker is given unconfirmed.
 const BATCH: u32 = 256;
 
 /// How long what is published may go unwritten. Each time costs a flush to disk, and after a crash
@@ -49,6 +51,10 @@ const ADVANCE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The longest pause between two tries while broker or store is away.
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(2);
+
+/// How long a worker that stops goes on publishing. What is left then is the next relay's: a backlog
+/// of hours must not outlast the time that a process is given for its end.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// One a worker; of all, the one with the lease works.
 pub(crate) struct Relay {
@@ -68,6 +74,9 @@ struct Term {
     advanced_to: Cursor,
     advanced_at: Instant,
     ends_at: Instant,
+    /// Events to publish together: one at first, and more with each success. While a queue is full and
+    /// refuses an event, whatever is published with it comes again to everybody else each time.
+    together: u32,
 }
 
 /// Why a term ended before its time.
@@ -79,6 +88,8 @@ enum RelayError {
     Publish(#[from] EventPublishError),
     #[error("the lease is another's by now")]
     Lost,
+    #[error("the broker took nothing for as long as the lease lasts")]
+    Overdue,
 }
 
 impl Relay {
@@ -145,15 +156,19 @@ impl Relay {
                 () = tokio::time::sleep(OUTBOX_POLL) => {}
             }
         }
-        Ok(())
+        // Or it would be published again, by this relay's end or by the next relay.
+        self.advance(term).await
     }
 
-    /// Publishes what is left and gives the lease back. What is stored between the last look and
-    /// that, by a worker which found the lease taken and so left it to this one, is looked for
-    /// afterwards.
+    /// Publishes what is left, as far as there is time, and gives the lease back. What is stored
+    /// between the last look and that, by a worker which found the lease taken and so left it to this
+    /// one, is looked for afterwards.
     async fn finish(&self) -> Result<(), RelayError> {
-        while let Some(mut term) = self.take().await? {
-            while self.relay_batch(&mut term).await? {}
+        let until = Instant::now() + FAREWELL;
+        while Instant::now() < until
+            && let Some(mut term) = self.take().await?
+        {
+            while self.relay_batch(&mut term).await? && Instant::now() < until {}
             self.advance(&mut term).await?;
             self.outbox.release(&self.name).await?;
             if self.outbox.after(term.cursor, 1).await?.next == term.cursor {
@@ -172,6 +187,7 @@ impl Relay {
             advanced_to: cursor,
             advanced_at: now,
             ends_at: now + LEASE_TTL,
+            together: 1,
         }))
     }
 
@@ -179,20 +195,45 @@ impl Relay {
     async fn relay_batch(&self, term: &mut Term) -> Result<bool, RelayError> {
         let page = self.outbox.after(term.cursor, BATCH).await?;
         measure::outbox(&page.events, self.clock.now());
-        if !page.events.is_empty() {
-            let published = timeout_at(term.ends_at, self.events.publish(&page.events)).await;
-            published.map_err(|_| RelayError::Lost)??;
-            debug!(events = page.events.len(), "published events");
-            page.events.iter().for_each(measure::published);
-        }
-        term.cursor = page.next;
-        if term.is_due() {
+        let (first, others) = page.events.split_at(page.events.len().min(term.together as usize));
+        let published = self.publish(first, term.ends_at).await;
+        let arrived = match &published {
+            Ok(()) => first.len(),
+            Err(RelayError::Publish(error)) => error.published,
+            Err(_) => 0,
+        };
+        first[..arrived].iter().for_each(measure::published);
+        term.cursor = match arrived {
+            all if all == page.events.len() => page.next,
+            0 => term.cursor,
+            // Entries without an event may be among them, so this is not beyond what arrived.
+            some => {
+                let entries = u32::try_from(some).unwrap_or(BATCH);
+                self.outbox.after(term.cursor, entries).await?.next
+            }
+        };
+        if term.is_due() || (published.is_err() && arrived > 0) {
             self.advance(term).await?;
         }
-        Ok(page.has_more)
+        published?;
+        term.together = (2 * term.together).min(BATCH);
+        Ok(page.has_more || !others.is_empty())
+    }
+
+    async fn publish(&self, events: &[Event], until: Instant) -> Result<(), RelayError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        failpoint!("relay.before_publish");
+        let published = timeout_at(until, self.events.publish(events)).await;
+        published.map_err(|_| RelayError::Overdue)??;
+        failpoint!("relay.after_publish");
+        debug!(events = events.len(), "published events");
+        Ok(())
     }
 
     async fn advance(&self, term: &mut Term) -> Result<(), RelayError> {
+        failpoint!("relay.before_advance");
         let now = Instant::now();
         if !self.outbox.advance(&self.name, term.cursor, LEASE_TTL).await? {
             return Err(RelayError::Lost);
@@ -210,3 +251,6 @@ impl Term {
         since >= RENEWAL || (since >= ADVANCE_INTERVAL && self.cursor != self.advanced_to)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
--- audit_numbers: up to $2 ticket numbers after $1, in their own order.
+-- audit_numbers: up to $2 ticket numbers after $1, or from the very first where that is NULL, in their
+-- own order. Said so that the index serves both.
 SELECT number, submitted_at
 FROM tickets
-WHERE number > $1
+WHERE number >= coalesce($1, '') AND number IS DISTINCT FROM $1
 ORDER BY number
 LIMIT $2

@@ -1,11 +1,14 @@
 //! Who came first, among all edges: Redis says. While it is away each edge says so for itself, and
 //! what an edge has learnt it does not forget when Redis does.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use common::{
-    claims::LocalClaims,
+    claims::{Claim, Hold, LocalClaims},
     domain::SubmissionId,
     keys::hex,
     ports::claims::{ClaimName, Claimed, Claims},
@@ -15,17 +18,33 @@ use uuid::Uuid;
 
 use crate::redis::{Away, Redis};
 
-/// Sets a claim unless there is one, and tells the one there is. (`SET … NX GET` needs Redis 7.)
+/// Sets a claim unless there is one, and tells the one there is and for how much longer. Whoever is
+/// told goes by it, so from then on it is marked as shared.
 const CLAIM: &str = r"
-local holder = redis.call('GET', KEYS[1])
-if not holder then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
-return holder
+local claim = redis.call('GET', KEYS[1])
+if not claim then
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+  return false
+end
+if not string.find(claim, ' ') then
+  claim = claim .. ' shared'
+  redis.call('SET', KEYS[1], claim, 'KEEPTTL')
+end
+return {claim, redis.call('PTTL', KEYS[1])}
 ";
 
-/// Between a look and a removal another may have claimed it.
+/// Between a look and a removal another may have claimed it, or been told of it.
 const RELEASE: &str = r"
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0
+";
+
+/// Whatever else it was marked with before.
+const ACCEPT: &str = r"
+local claim = redis.call('GET', KEYS[1])
+if not claim or string.sub(claim, 1, #ARGV[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1] .. ' accepted', 'KEEPTTL')
+return 1
 ";
 
 pub(crate) struct SharedClaims {
@@ -39,18 +58,20 @@ impl SharedClaims {
     }
 
     /// Whose the name is by Redis's word, `None` if it was nobody's before.
-    async fn ask(
-        &self,
-        name: ClaimName,
-        id: SubmissionId,
-        ttl: Duration,
-    ) -> Option<Option<SubmissionId>> {
+    async fn ask(&self, name: ClaimName, claim: &Claim) -> Option<Option<Claim>> {
+        // All that is noted ends by this time and not by the answer's, a moment before it does in
+        // Redis: later, and edges that ask in turn would hand a claim on to each other for ever.
+        let asked_at = Instant::now();
+        let left = claim.ends_at.saturating_duration_since(asked_at);
         // Redis refuses a time of zero.
-        let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1);
+        let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1);
         let mut command = redis::cmd("EVAL");
-        command.arg(CLAIM).arg(1).arg(key(name)).arg(id.to_string()).arg(ttl_ms);
-        let holder: Option<String> = self.call(&command).await.ok()?;
-        Some(holder.and_then(|id| Uuid::try_parse(&id).ok()).map(SubmissionId::from))
+        command.arg(CLAIM).arg(1).arg(key(name)).arg(written(claim)).arg(left_ms);
+        let told: Option<(String, u64)> = self.call(&command).await.ok()?;
+        Some(told.and_then(|(text, left_ms)| {
+            let (id, hold) = read(&text)?;
+            Some(Claim { id, hold, ends_at: asked_at + Duration::from_millis(left_ms) })
+        }))
     }
 
     async fn call<T: FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, Away> {
@@ -61,29 +82,56 @@ impl SharedClaims {
 #[async_trait]
 impl Claims for SharedClaims {
     async fn claim(&self, name: ClaimName, id: SubmissionId, ttl: Duration) -> Claimed {
+        let known = self.known.find(name);
         // What is known here is claimed again: Redis may have been emptied, or away, since.
-        let known = self.known.holder(name);
-        let (claimant, ttl) = known.unwrap_or((id, ttl));
-        let holder = match self.ask(name, claimant, ttl).await {
-            Some(Some(holder)) => holder,
-            Some(None) if known.is_none() => {
-                self.known.note(name, id, ttl);
-                return Claimed::First;
+        let first = Claim { id, hold: Hold::Sole, ends_at: Instant::now() + ttl };
+        let claim = known.map_or(first, Claim::shared);
+        match self.ask(name, &claim).await {
+            Some(Some(held)) => {
+                self.known.note(name, held);
+                held.told()
             }
-            Some(None) => claimant,
-            None => return self.known.claim(name, id, ttl),
-        };
-        self.known.note(name, holder, ttl);
-        Claimed::Taken(holder)
+            Some(None) => {
+                self.known.note(name, claim);
+                known.map_or(Claimed::First, |_| claim.told())
+            }
+            None => self.known.claim(name, id, ttl),
+        }
     }
 
-    async fn release(&self, name: ClaimName, id: SubmissionId) {
-        self.known.release(name, id);
+    async fn accept(&self, name: ClaimName, id: SubmissionId) {
+        self.known.accept(name, id);
+        let mut command = redis::cmd("EVAL");
+        command.arg(ACCEPT).arg(1).arg(key(name)).arg(id.to_string());
+        // One that is not marked costs a repeat a slot, which is the same slot as before.
+        let _: Result<u64, _> = self.call(&command).await;
+    }
+
+    async fn release(&self, name: ClaimName, id: SubmissionId) -> bool {
+        let was_known = self.known.release(name, id);
         let mut command = redis::cmd("EVAL");
         command.arg(RELEASE).arg(1).arg(key(name)).arg(id.to_string());
         // One that stays ends by itself, and until then leads a repeat to the same id.
-        let _: Result<u64, _> = self.call(&command).await;
+        self.call(&command).await.map_or(was_known, |released: u64| released > 0)
     }
+}
+
+/// As Redis holds it: the id, and behind a space how certainly the name is its.
+fn written(Claim { id, hold, .. }: &Claim) -> String {
+    match hold {
+        Hold::Sole => id.to_string(),
+        Hold::Shared => format!("{id} shared"),
+        Hold::Accepted => format!("{id} accepted"),
+    }
+}
+
+fn read(text: &str) -> Option<(SubmissionId, Hold)> {
+    let (id, hold) = match text.split_once(' ') {
+        None => (text, Hold::Sole),
+        Some((id, "accepted")) => (id, Hold::Accepted),
+        Some((id, _)) => (id, Hold::Shared),
+    };
+    Some((Uuid::try_parse(id).ok()?.into(), hold))
 }
 
 fn key(name: ClaimName) -> String {

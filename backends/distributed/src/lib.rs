@@ -18,13 +18,14 @@ use async_trait::async_trait;
 use common::{
     clock::Clock,
     ports::{
-        backend::{AuditPorts, EdgePorts, OperatorPorts, WorkerPorts},
+        backend::{AuditPorts, DeskPorts, EdgePorts, OperatorPorts, WorkerPorts},
         limits::Limiter,
         store::StoreError,
     },
 };
 use deadpool_redis::redis::Client;
 use secrecy::{ExposeSecret, SecretString};
+use sqlx::migrate::Migrator;
 
 pub use cache::MalformedRedisUrl;
 pub use queue::MalformedAmqpUrl;
@@ -92,6 +93,12 @@ impl Backend {
         })
     }
 
+    /// As `migrate`, with migrations that there are not yet: for whoever wants to know whom they
+    /// hold up.
+    pub async fn migrate_with(&self, migrations: &Migrator) -> Result<(), StoreError> {
+        self.worker_store.apply(migrations).await
+    }
+
     /// One connection for all that this process's requests ask of Redis.
     fn redis(&self) -> Arc<Redis> {
         let connect = || Arc::new(Redis::connect(self.redis_client.clone()));
@@ -132,6 +139,8 @@ impl common::ports::backend::Backend for Backend {
             event_log: Arc::new(self.edge_store.clone()),
             tokens: Arc::new(self.edge_store.clone()),
             limiter: Arc::new(SharedLimiter::new(self.redis(), None)),
+            ledger: Arc::new(self.edge_store.clone()),
+            queue: Arc::new(self.broker.clone()),
             health: self.health(&self.edge_store),
         }
     }
@@ -149,13 +158,30 @@ impl common::ports::backend::Backend for Backend {
 
     async fn audit(&self) -> AuditPorts {
         let store = Arc::new(self.worker_store.clone());
-        AuditPorts { outbox: store.clone(), store, queue: Arc::new(self.broker.clone()) }
+        AuditPorts {
+            outbox: store.clone(),
+            ledger: store.clone(),
+            store,
+            queue: Arc::new(self.broker.clone()),
+        }
+    }
+
+    async fn desk(&self) -> DeskPorts {
+        DeskPorts {
+            tokens: Arc::new(self.edge_store.clone()),
+            limiter: Arc::new(SharedLimiter::new(self.redis(), None)),
+            operator: self.operator().await,
+            health: self.health(&self.edge_store),
+        }
     }
 
     async fn operator(&self) -> OperatorPorts {
+        let store = Arc::new(self.worker_store.clone());
         OperatorPorts {
-            tokens: Arc::new(self.worker_store.clone()),
+            tokens: store.clone(),
             dead_letters: Arc::new(self.broker.clone()),
+            ledger: store.clone(),
+            actions: store,
         }
     }
 
@@ -165,6 +191,10 @@ impl common::ports::backend::Backend for Backend {
 
     async fn adopt_key(&self, fingerprint: &str) -> Result<bool, StoreError> {
         self.worker_store.adopt_key(fingerprint).await
+    }
+
+    async fn kept_key(&self) -> Result<Option<String>, StoreError> {
+        self.worker_store.kept_key().await
     }
 
     async fn close(&self) {

@@ -2,7 +2,7 @@
 //! deadline for each and none at all while Redis is known to be away.
 //!
 //! A task of its own keeps the connection. The first call that fails or is late takes it away from
-//! everybody; the task opens another one, tries it with a `PING`, and only then lends it out. So an
+//! everybody; the task opens another one, tries it with a write, and only then lends it out. So an
 //! outage costs the calls that meet its beginning their deadline, and all others nothing.
 //!
 //! ```text
@@ -38,6 +38,11 @@ const STARVED_DEADLINE: Duration = Duration::from_secs(1);
 
 /// How long opening a connection may take, TLS and a name's resolution included. Nobody waits for it.
 const OPEN_DEADLINE: Duration = Duration::from_secs(2);
+
+/// What a server says that can serve nobody for now: it is a replica since a failover, it loads its
+/// memory, it has no room left or cannot save. Another may have its place by now.
+const UNFIT: [&str; 7] =
+    ["READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "OOM", "MISCONF"];
 
 /// Redis did not answer this call, and the caller has to go on without it.
 #[derive(Debug, Error)]
@@ -85,8 +90,10 @@ impl Redis {
         let (generation, connection) = self.connection().await?;
         let error = match in_time(ask(connection)).await {
             Some(Ok(answer)) => return Ok(answer),
-            // The server's own word, and quick: the connection is as good as ever.
-            Some(Err(error)) if error.code().is_some() => return Err(error.into()),
+            // The server's own word on this call, and quick: the connection is as good as ever.
+            Some(Err(error)) if error.code().is_some_and(|code| !UNFIT.contains(&code)) => {
+                return Err(error.into());
+            }
             Some(Err(error)) => Away::Failed(error),
             None => Away::Late,
         };
@@ -168,7 +175,7 @@ fn pauses() -> impl Iterator<Item = Duration> {
         .build()
 }
 
-/// A connection on which Redis answers.
+/// A connection on which Redis takes writes.
 async fn open(client: &Client) -> Result<MultiplexedConnection, Away> {
     // A call has its own, shorter deadline.
     let config = AsyncConnectionConfig::new()
@@ -176,7 +183,10 @@ async fn open(client: &Client) -> Result<MultiplexedConnection, Away> {
         .set_response_timeout(Some(OPEN_DEADLINE));
     let opened = async {
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-        cmd("PING").query_async::<()>(&mut connection).await?;
+        // Not `PING`, to which a server that is unfit says yes.
+        let mut write = cmd("SET");
+        write.arg("supportline:probe").arg(1).arg("PX").arg(1_000);
+        write.query_async::<()>(&mut connection).await?;
         Ok(connection)
     };
     timeout(OPEN_DEADLINE, opened).await.unwrap_or(Err(Away::Late))
@@ -184,9 +194,80 @@ async fn open(client: &Client) -> Result<MultiplexedConnection, Away> {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::pending, thread};
+    use std::{
+        future::pending,
+        sync::atomic::{AtomicUsize, Ordering},
+        thread,
+    };
+
+    use tokio::{
+        io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+        net::{TcpListener, TcpStream},
+    };
 
     use super::*;
+
+    /// Answers each command: a `GET` as told, anything else with yes.
+    async fn serve(stream: TcpStream, get: &'static str) -> Option<()> {
+        let (read, mut write) = stream.into_split();
+        let mut lines = BufReader::new(read).lines();
+        // A command is an array of strings, such as "*2", "$3", "GET", "$1", "a".
+        while let Some(line) = lines.next_line().await.ok()? {
+            let count: usize = line.strip_prefix('*')?.parse().ok()?;
+            let mut words = Vec::new();
+            for _ in 0..count {
+                lines.next_line().await.ok()?;
+                words.push(lines.next_line().await.ok()??);
+            }
+            let answer = if words[0] == "GET" { get } else { "+OK" };
+            write.write_all(format!("{answer}\r\n").as_bytes()).await.ok()?;
+        }
+        Some(())
+    }
+
+    /// A server that answers `GET` like this on its first connection, and with yes on later ones.
+    async fn server(first: &'static str) -> (Redis, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("redis://{}", listener.local_addr().unwrap());
+        let opened = Arc::<AtomicUsize>::default();
+        let counting = Arc::clone(&opened);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let is_first = counting.fetch_add(1, Ordering::Relaxed) == 0;
+                tokio::spawn(serve(stream, if is_first { first } else { "+OK" }));
+            }
+        });
+        (Redis::connect(Client::open(url).unwrap()), opened)
+    }
+
+    async fn get(redis: &Redis) -> Result<String, Away> {
+        redis.call(async |mut it| cmd("GET").arg("a").query_async(&mut it).await).await
+    }
+
+    #[tokio::test]
+    async fn a_server_that_can_serve_nobody_is_left_for_the_next_connection() {
+        for word in ["READONLY replica", "LOADING memory", "OOM no room", "MISCONF no disk"] {
+            let (redis, opened) = server(Box::leak(format!("-{word}").into_boxed_str())).await;
+            assert!(matches!(get(&redis).await, Err(Away::Failed(_))), "{word}");
+            assert!(matches!(get(&redis).await, Err(Away::NotConnected)), "{word}");
+            let again = async {
+                while get(&redis).await.is_err() {
+                    sleep(SLICE).await;
+                }
+            };
+            timeout(Duration::from_secs(20), again).await.unwrap();
+            assert_eq!(opened.load(Ordering::Relaxed), 2, "{word}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_word_on_one_call_costs_no_connection() {
+        let (redis, opened) = server("-WRONGTYPE of value").await;
+        for _ in 0..3 {
+            assert!(matches!(get(&redis).await, Err(Away::Failed(_))));
+        }
+        assert_eq!(opened.load(Ordering::Relaxed), 1);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn what_does_not_come_is_given_up_at_the_deadline() {

@@ -18,7 +18,11 @@ impl Claims for MemoryClaims {
         self.0.claim(name, id, ttl)
     }
 
-    async fn release(&self, name: ClaimName, id: SubmissionId) {
-        self.0.release(name, id);
+    async fn accept(&self, name: ClaimName, id: SubmissionId) {
+        self.0.accept(name, id);
+    }
+
+    async fn release(&self, name: ClaimName, id: SubmissionId) -> bool {
+        self.0.release(name, id)
     }
 }

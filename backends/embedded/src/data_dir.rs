@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io,
+    io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
 };
 
@@ -12,7 +12,11 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// It cannot be made, read or written.
-    #[error("cannot use the data directory {} (--data-dir): {source}", path.display())]
+    #[error(
+        "cannot use the data directory {} (--data-dir): {source}; accepted: the path of a folder, \
+         which is made if need be",
+        path.display()
+    )]
     Unusable {
         /// The directory, or the file in it.
         path: PathBuf,
@@ -33,12 +37,27 @@ pub enum OpenError {
         /// What `SQLite` says.
         source: sqlx::Error,
     },
+    /// What would be read from it is not what was written.
+    #[error(
+        "the database {} is damaged, as a copy is that was made while a server wrote: {finding}; \
+         copy it with `sqlite3 … \".backup\"`, or while the server is stopped",
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The first thing that `SQLite` finds wrong.
+        finding: String,
+    },
 }
 
 /// A directory that this process alone serves, for as long as the value lives.
 pub(crate) struct DataDir {
     path: PathBuf,
+    /// Holds the [`identity`] of the database that was served here last.
     lock: File,
+    /// Whether nobody has served this database here yet, and it was not made just now.
+    is_copy: bool,
 }
 
 impl DataDir {
@@ -47,16 +66,41 @@ impl DataDir {
         create_private_dir(path).map_err(unusable(path))?;
         // Absolute, so that SQLite never takes a name for a `file:` address.
         let path = path.canonicalize().map_err(unusable(path))?;
-        let lock = open_private(&path.join("lock"))?;
+        let (mut lock, _) = open_private(&path.join("lock"))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => OpenError::InUse { path: path.clone() },
             TryLockError::Error(source) => OpenError::Unusable { path: path.clone(), source },
         })?;
         // An empty file is an empty database. Made here, because SQLite would make it readable by
         // everybody; its companions inherit the mode.
-        open_private(&database(&path))?;
+        let (_, is_new) = open_private(&database(&path))?;
         sync_names(&path).map_err(unusable(&path))?;
-        Ok(Self { path, lock })
+        let mut served_last = String::new();
+        // What cannot be read is no identity.
+        drop(lock.read_to_string(&mut served_last));
+        let is_copy = !is_new && identity(&database(&path)).is_some_and(|it| it != served_last);
+        let mut data_dir = Self { path, lock, is_copy };
+        if is_new {
+            data_dir.recognise();
+        }
+        Ok(data_dir)
+    }
+
+    /// Whether the database was put here, and not made and served here: by somebody who copied files,
+    /// perhaps from under a server. (A folder whose file system was mounted anew may look so, too.)
+    pub(crate) fn is_copy(&self) -> bool {
+        self.is_copy
+    }
+
+    /// Remembers the database as the one that is served here.
+    pub(crate) fn recognise(&mut self) {
+        let identity = identity(&self.database());
+        // If that fails, as on a full disk, it only has to be looked at once more.
+        let remembered = self.lock.set_len(0).and_then(|()| {
+            self.lock.rewind()?;
+            self.lock.write_all(identity.unwrap_or_default().as_bytes())
+        });
+        self.is_copy = remembered.is_err();
     }
 
     /// The database's file.
@@ -101,11 +145,32 @@ fn sync_names(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn open_private(path: &Path) -> Result<File, OpenError> {
+/// Opens a file, or makes it; says whether it did.
+fn open_private(path: &Path) -> Result<(File, bool), OpenError> {
     let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        opened => return opened.map(|file| (file, false)).map_err(unusable(path)),
+    }
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.create(true).truncate(false).read(true).write(true).open(path).map_err(unusable(path))
+    options.create(true).truncate(false).open(path).map(|file| (file, true)).map_err(unusable(path))
+}
+
+/// Tells a file from its copies. (Without opening it: closing it again would take from `SQLite` what
+/// locks this process has on it.)
+#[cfg(unix)]
+fn identity(path: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = fs::metadata(path).ok()?;
+    Some(format!("{}:{}", metadata.dev(), metadata.ino()))
+}
+
+/// Elsewhere a copy is trusted.
+#[cfg(not(unix))]
+fn identity(_path: &Path) -> Option<String> {
+    None
 }
 
 #[cfg(test)]
@@ -123,6 +188,26 @@ mod tests {
         let second = DataDir::create(dir.path()).unwrap();
         second.release();
         DataDir::create(dir.path()).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_copy_is_known_until_it_is_recognised() {
+        let dir = tempfile::tempdir().unwrap();
+        let (original, copy) = (dir.path().join("original"), dir.path().join("copy"));
+        assert!(!DataDir::create(&original).unwrap().is_copy(), "made just now");
+        assert!(!DataDir::create(&original).unwrap().is_copy(), "served before");
+        fs::create_dir(&copy).unwrap();
+        for name in ["supportline.db", "lock"] {
+            fs::copy(original.join(name), copy.join(name)).unwrap();
+        }
+        assert!(DataDir::create(&copy).unwrap().is_copy(), "and whoever copied took the lock, too");
+        let mut recognised = DataDir::create(&copy).unwrap();
+        recognised.recognise();
+        drop(recognised);
+        assert!(!DataDir::create(&copy).unwrap().is_copy());
+        fs::remove_file(copy.join("lock")).unwrap();
+        assert!(DataDir::create(&copy).unwrap().is_copy(), "nothing says that it is not");
     }
 
     #[cfg(unix)]

@@ -59,3 +59,44 @@ impl Subscription for Listener {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use common::domain::{EventId, EventKind, Status};
+
+    use super::*;
+    use crate::testing::ticket;
+
+    fn event(n: u128) -> Event {
+        let created = ticket(n);
+        let submission = created.submission;
+        Event {
+            id: EventId::of(submission.id, 1),
+            ticket_id: submission.id,
+            number: created.number,
+            version: 1,
+            kind: EventKind::TicketCreated,
+            name: submission.form.name,
+            email: submission.form.email,
+            subject: submission.form.subject,
+            status: Status::Open,
+            priority: created.priority,
+            at: submission.submitted_at,
+            submitted_at: submission.submitted_at,
+            trace: submission.trace,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_falls_behind_is_told_of_a_gap_and_then_of_what_is_left() {
+        let hub = Hub::default();
+        let mut listener = hub.subscribe();
+        assert_eq!(listener.next().await, FeedItem::Gap);
+        let events: Vec<_> = (0..WAITING_MAX as u128 + 3).map(event).collect();
+        hub.publish(&events).await.unwrap();
+        assert_eq!(listener.next().await, FeedItem::Gap);
+        for event in events.into_iter().skip(3) {
+            assert_eq!(listener.next().await, FeedItem::Changed(Arc::new(event)));
+        }
+    }
+}

@@ -21,9 +21,9 @@ use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use common::{
-    clock::Clock,
+    clock::{Clock, SteadyClock},
     ports::{
-        backend::{AuditPorts, EdgePorts, OperatorPorts, WorkerPorts},
+        backend::{AuditPorts, DeskPorts, EdgePorts, OperatorPorts, WorkerPorts},
         queue::RECEIPT_BATCHES_MAX,
         store::StoreError,
     },
@@ -95,9 +95,15 @@ impl Backend {
             cache: Arc::new(MemoryCache::default()),
             hub: Arc::default(),
             claims: Arc::default(),
-            limiter: Arc::new(MemoryLimiter::new(Arc::clone(&clock))),
+            // A clock that is set forward would give everybody a fresh budget.
+            limiter: Arc::new(MemoryLimiter::new(Arc::new(SteadyClock::showing(clock.now())))),
             clock,
         }
+    }
+
+    fn inspector(&self) -> Arc<QueueInspector> {
+        let (queue, store) = (Arc::clone(&self.queue), Arc::clone(&self.store));
+        Arc::new(QueueInspector { queue, store })
     }
 
     fn health(&self) -> Arc<Health> {
@@ -120,6 +126,8 @@ impl common::ports::backend::Backend for Backend {
             event_log: self.store.clone(),
             tokens: self.store.clone(),
             limiter: self.limiter.clone(),
+            ledger: self.store.clone(),
+            queue: self.inspector(),
             health: self.health(),
         }
     }
@@ -143,10 +151,17 @@ impl common::ports::backend::Backend for Backend {
         AuditPorts {
             store: self.store.clone(),
             outbox: self.store.clone(),
-            queue: Arc::new(QueueInspector {
-                queue: Arc::clone(&self.queue),
-                store: Arc::clone(&self.store),
-            }),
+            ledger: self.store.clone(),
+            queue: self.inspector(),
+        }
+    }
+
+    async fn desk(&self) -> DeskPorts {
+        DeskPorts {
+            tokens: self.store.clone(),
+            limiter: self.limiter.clone(),
+            operator: self.operator().await,
+            health: self.health(),
         }
     }
 
@@ -155,6 +170,8 @@ impl common::ports::backend::Backend for Backend {
         OperatorPorts {
             tokens: self.store.clone(),
             dead_letters: Arc::new(LetterTable { store, clock }),
+            ledger: self.store.clone(),
+            actions: self.store.clone(),
         }
     }
 
@@ -164,6 +181,10 @@ impl common::ports::backend::Backend for Backend {
 
     async fn adopt_key(&self, fingerprint: &str) -> Result<bool, StoreError> {
         self.store.adopt_key(fingerprint).await
+    }
+
+    async fn kept_key(&self) -> Result<Option<String>, StoreError> {
+        self.store.kept_key().await
     }
 
     async fn close(&self) {

@@ -33,25 +33,6 @@ struct Memory {
     logs: HashMap<(Policy, PartitionKey), Log>,
     /// Since the last sweep.
     requests: usize,
-    time: SteadyTime,
-}
-
-/// A clock that was set back would keep everybody out until it has caught up. Here its time stands
-/// still for that moment, and goes on.
-#[derive(Default)]
-struct SteadyTime {
-    latest: DateTime<Utc>,
-    behind: TimeDelta,
-}
-
-impl SteadyTime {
-    fn at(&mut self, now: DateTime<Utc>) -> DateTime<Utc> {
-        if now + self.behind < self.latest {
-            self.behind = self.latest - now;
-        }
-        self.latest = now + self.behind;
-        self.latest
-    }
 }
 
 /// What was taken and when, the oldest first; no more than the quota.
@@ -197,7 +178,7 @@ struct Plan {
 }
 
 impl MemoryLimiter {
-    /// Goes by this clock.
+    /// Goes by this clock, which must not jump.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, logs_max: LOGS_MAX, memory: Mutex::default() }
@@ -206,12 +187,13 @@ impl MemoryLimiter {
     fn decide(&self, verb: Verb, key: PartitionKey, rules: &[Rule], slot: Slot) -> Decision {
         // Nothing panics half-way through a change of these.
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = memory.time.at(self.clock.now());
+        let now = self.clock.now();
         memory.sweep(now);
         let key = memory.key(key, rules, self.logs_max);
         let plans: Vec<_> =
             rules.iter().map(|rule| memory.log(key, rule, now).plan(verb, rule, slot)).collect();
         let is_refused = plans.iter().any(|plan| plan.excess > 0);
+        let has_changed = !is_refused && plans.iter().any(|plan| !plan.units.is_empty());
         let mut standings = Vec::with_capacity(rules.len());
         for (rule, plan) in rules.iter().zip(&plans) {
             let log = memory.log(key, rule, now);
@@ -221,7 +203,7 @@ impl MemoryLimiter {
             standings.push(log.standing(rule, plan.excess, now));
         }
         memory.forget_empty(key, rules);
-        Decision { standings, tally: Tally::Exact }
+        Decision { standings, has_changed, tally: Tally::Exact }
     }
 }
 
@@ -292,17 +274,5 @@ mod tests {
         hand.turn(600);
         assert_eq!((0..all).filter(|_| take(&limiter, 1)).count(), 1);
         assert_eq!(logs(), 1, "what is over is forgotten");
-    }
-
-    #[test]
-    fn a_clock_that_is_set_back_locks_nobody_out() {
-        let (hand, limiter) = limiter(LOGS_MAX);
-        assert!(take(&limiter, 1));
-        hand.turn(-3_600);
-        assert!(!take(&limiter, 1));
-        hand.turn(599);
-        assert!(!take(&limiter, 1));
-        hand.turn(1);
-        assert!(take(&limiter, 1));
     }
 }

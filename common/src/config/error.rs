@@ -70,6 +70,25 @@ pub enum ConfigError {
          same in every process: make it with `openssl rand -hex 32`"
     )]
     NoNumberKey,
+    /// Another secret than the one in use.
+    #[error(
+        "number-key (SUPPORT_NUMBER_KEY, or the file number-key in the data folder) is a secret with \
+         the fingerprint {fingerprint}, which the stored tickets are not numbered with; accepted: the \
+         key that they are"
+    )]
+    ForeignNumberKey {
+        /// Of the key that was given.
+        fingerprint: String,
+    },
+    /// A spool beside a store that needs none.
+    #[error(
+        "{0} is set, and none of the three servers; an embedded installation has no broker to wait \
+         for, and its store is its only log: leave it out, or set database-url, amqp-url and redis-url"
+    )]
+    SpoolWithoutServers(
+        /// The setting as it was given.
+        String,
+    ),
     /// A role of a distributed installation without its servers.
     #[error(
         "`supportline {role}` needs database-url, amqp-url and redis-url (DATABASE_URL, AMQP_URL, \

@@ -21,6 +21,7 @@ pub use error::ConfigError;
 pub use layers::{Layers, Origin};
 pub use origins::CorsOrigins;
 pub use setting::{Documentation, Kind, Section, Setting};
+pub(crate) use value::quoted;
 
 use crate::{keys::NumberKey, ports::limits::Quota, telemetry::LogFormat};
 
@@ -90,8 +91,21 @@ pub struct Edge {
     pub reply_wait: Duration,
     /// The bearer token for statistics and staff.
     pub admin_token: Option<SecretString>,
+    /// For how long the queue must have been empty before what is missing is missed.
+    pub unaccounted_after: Duration,
+    /// Where submissions are kept while the broker does not take them.
+    pub spool: Option<Spool>,
     /// Whose pages may use the public routes.
     pub cors_origins: CorsOrigins,
+}
+
+/// An edge's spool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spool {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// How large it may grow.
+    pub bytes_max: u64,
 }
 
 /// How often a client may ask, and how clients are told apart. What has no quota is not limited.
@@ -109,6 +123,8 @@ pub struct Limits {
     pub stats: Option<Quota>,
     /// Tries to submit, counted by each instance.
     pub attempts: Option<Quota>,
+    /// Tokens presented that admit nobody.
+    pub guesses: Option<Quota>,
 }
 
 /// A header in which proxies name their clients. One of them, never both: a proxy that writes one
@@ -221,11 +237,27 @@ impl Edge {
         let wait = |text: &str| value::duration(text, value::REPLY_WAIT_MAX);
         Ok(Self {
             reply_wait: layers.required(&Setting::REPLY_WAIT, wait)?,
+            unaccounted_after: layers.required(&Setting::UNACCOUNTED_AFTER, value::window)?,
             admin_token: layers.optional(&Setting::ADMIN_TOKEN, value::admin_token)?,
+            spool: Spool::new(layers)?,
             cors_origins: layers
                 .optional(&Setting::CORS_ORIGINS, CorsOrigins::parse)?
                 .unwrap_or_default(),
         })
+    }
+}
+
+impl Spool {
+    /// Refused without servers: there the store takes what is accepted, and is its only log.
+    fn new(layers: &Layers) -> Result<Option<Self>, ConfigError> {
+        let bytes_max = layers.required(&Setting::SPOOL_MAX, value::size)?;
+        let dir = layers.optional(&Setting::SPOOL_DIR, value::path)?;
+        match layers.get(&Setting::SPOOL_DIR) {
+            Some(given) if !layers.is_set(&Setting::AMQP_URL) => {
+                Err(ConfigError::SpoolWithoutServers(given.origin.place(&Setting::SPOOL_DIR)))
+            }
+            _ => Ok(dir.map(|dir| Self { dir, bytes_max })),
+        }
     }
 }
 
@@ -242,6 +274,7 @@ impl Limits {
             lookup: quota(&Setting::LIMIT_LOOKUP)?,
             stats: quota(&Setting::LIMIT_STATS)?,
             attempts: quota(&Setting::LIMIT_ATTEMPTS)?,
+            guesses: quota(&Setting::LIMIT_GUESSES)?,
         })
     }
 }

@@ -31,6 +31,8 @@ pub enum Section {
     Distributed,
     /// The secret that all processes of an installation share.
     Installation,
+    /// Whoever answers clients over HTTP: who staff are, and which client is which.
+    Clients,
     /// The public edge.
     Edge,
     /// The queue's consumer.
@@ -91,14 +93,18 @@ settings! {
     AMQP_URL: "amqp-url", "AMQP_URL", Url, Distributed;
     REDIS_URL: "redis-url", "REDIS_URL", Url, Distributed;
     NUMBER_KEY: "number-key", "SUPPORT_NUMBER_KEY", Secret, Installation;
-    ADMIN_TOKEN: "admin-token", "SUPPORT_ADMIN_TOKEN", Secret, Edge;
-    TRUSTED_PROXIES: "trusted-proxies", "SUPPORT_TRUSTED_PROXIES", Plain, Edge;
-    CLIENT_ADDRESS_HEADER: "client-address-header", "SUPPORT_CLIENT_ADDRESS_HEADER", Plain, Edge;
+    ADMIN_TOKEN: "admin-token", "SUPPORT_ADMIN_TOKEN", Secret, Clients;
+    TRUSTED_PROXIES: "trusted-proxies", "SUPPORT_TRUSTED_PROXIES", Plain, Clients;
+    CLIENT_ADDRESS_HEADER: "client-address-header", "SUPPORT_CLIENT_ADDRESS_HEADER", Plain, Clients;
     LIMIT_CREATE: "limit-create", "SUPPORT_LIMIT_CREATE", Plain, Edge;
     LIMIT_LOOKUP: "limit-lookup", "SUPPORT_LIMIT_LOOKUP", Plain, Edge;
     LIMIT_STATS: "limit-stats", "SUPPORT_LIMIT_STATS", Plain, Edge;
     LIMIT_ATTEMPTS: "limit-attempts", "SUPPORT_LIMIT_ATTEMPTS", Plain, Edge;
+    LIMIT_GUESSES: "limit-guesses", "SUPPORT_LIMIT_GUESSES", Plain, Clients;
     REPLY_WAIT: "reply-wait", "SUPPORT_REPLY_WAIT", Plain, Edge;
+    UNACCOUNTED_AFTER: "unaccounted-after", "SUPPORT_UNACCOUNTED_AFTER", Plain, Edge;
+    SPOOL_DIR: "spool-dir", "SUPPORT_SPOOL_DIR", Plain, Edge;
+    SPOOL_MAX: "spool-max", "SUPPORT_SPOOL_MAX", Plain, Edge;
     CORS_ORIGINS: "cors-origins", "SUPPORT_CORS_ORIGINS", Plain, Edge;
     WORKER_LANES: "worker-lanes", "SUPPORT_WORKER_LANES", Plain, Worker;
     BATCH_MAX: "batch-max", "SUPPORT_BATCH_MAX", Plain, Worker;

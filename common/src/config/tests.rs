@@ -128,6 +128,7 @@ fn every_other_value_that_does_not_fit_is_refused() {
         ("SUPPORT_SHUTDOWN_GRACE", "61m"),
         ("SUPPORT_NO_MIGRATE", "yes"),
         ("SUPPORT_WORKER_LANES", "0"),
+        ("SUPPORT_SPOOL_MAX", "1GB"),
         ("SUPPORT_NUMBER_KEY", "abc"),
         ("SUPPORT_ADMIN_TOKEN", "fifteen-letters"),
         ("DATABASE_URL", "mysql://db"),
@@ -188,6 +189,19 @@ fn some_servers_are_refused_and_the_missing_ones_named() {
 #[test]
 fn a_distributed_installation_without_a_key_is_told_how_to_make_one() {
     assert!(refusal(&SERVERS).contains("openssl rand -hex 32"));
+}
+
+#[test]
+fn a_spool_is_for_a_distributed_installation() {
+    let spool = [("SUPPORT_SPOOL_DIR", "/var/spool/x"), ("SUPPORT_SPOOL_MAX", "2MiB")];
+    let line = refusal(&spool);
+    assert!(line.starts_with("SUPPORT_SPOOL_DIR is set, and none of the three servers;"), "{line}");
+    let key = [("SUPPORT_NUMBER_KEY", KEY)];
+    let servers = [&SERVERS[..], &key].concat();
+    assert_eq!(config(&servers).unwrap().edge.spool, None, "off by default");
+    let spooling = config(&[&servers[..], &spool].concat()).unwrap();
+    let expected = Spool { dir: PathBuf::from("/var/spool/x"), bytes_max: 2 << 20 };
+    assert_eq!(spooling.edge.spool, Some(expected));
 }
 
 #[test]

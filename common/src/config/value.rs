@@ -18,6 +18,12 @@ pub(super) const REPLY_WAIT_MAX: Duration = Duration::from_mins(1);
 /// Whoever stops the process loses patience long before.
 pub(super) const SHUTDOWN_GRACE_MAX: Duration = Duration::from_hours(1);
 
+/// What is missing for longer is missing.
+const WINDOW_MAX: Duration = Duration::from_hours(1);
+
+/// A disk of an edge's holds no more.
+const SIZE_BYTES_MAX: u64 = 1 << 40;
+
 /// Who asks for more has a budget in mind and no rate.
 const QUOTA_WINDOW_MAX: Duration = Duration::from_hours(24);
 
@@ -81,6 +87,24 @@ pub(super) fn count(text: &str, min: usize, max: usize) -> Option<usize> {
     text.parse().ok().filter(|count| digits && (min..=max).contains(count))
 }
 
+/// A second to an hour.
+pub(super) fn window(text: &str) -> Option<Duration> {
+    duration(text, WINDOW_MAX).filter(|window| *window >= Duration::from_secs(1))
+}
+
+/// `64MiB`, `1GiB`: a whole number of them, in bytes.
+pub(super) fn size(text: &str) -> Option<u64> {
+    let unit_at = text.find(|character: char| !character.is_ascii_digit())?;
+    let (number, unit) = text.split_at(unit_at);
+    let unit_bytes: u64 = match unit {
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    let bytes = number.parse::<u64>().ok()?.checked_mul(unit_bytes)?;
+    (1 << 20..=SIZE_BYTES_MAX).contains(&bytes).then_some(bytes)
+}
+
 pub(super) fn switch(text: &str) -> Option<bool> {
     text.parse().ok()
 }
@@ -140,7 +164,7 @@ fn mask_query(url: &mut Url) {
 }
 
 /// A value in quotes, on one line and of bearable length.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     const CHARACTERS_MAX: usize = 100;
     let mut shown: String = text.chars().take(CHARACTERS_MAX).collect();
     if shown.len() < text.len() {
@@ -217,6 +241,15 @@ mod tests {
         for text in ["0", "33", "", "+1", "-1", "1.0", "0x1", "many"] {
             assert_eq!(count(text, 1, 32), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_size_is_a_whole_number_and_its_unit() {
+        assert_eq!([size("1MiB"), size("1024GiB")], [Some(1 << 20), Some(1 << 40)]);
+        for text in ["", "1", "0MiB", "1025GiB", "1.5GiB", "-1GiB", "1GB", "GiB", "1gib"] {
+            assert_eq!(size(text), None, "{text}");
+        }
+        assert_eq!(size("18446744073709551615GiB"), None);
     }
 
     #[test]

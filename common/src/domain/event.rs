@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{
     Email, Name, Priority, Status, Subject, SubmissionId, TicketNumber, UnknownWord, ticket::words,
 };
-use crate::trace::Trace;
+use crate::{keys::half, trace::Trace};
 
 /// Keeps these ids apart from whatever else is ever hashed.
 const ID_DOMAIN: &[u8] = b"supportline event";
@@ -30,9 +30,7 @@ impl EventId {
         hash.update(ID_DOMAIN);
         hash.update(ticket.as_uuid().as_bytes());
         hash.update(version.to_be_bytes());
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&hash.finalize()[..16]);
-        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+        Self(uuid::Builder::from_custom_bytes(half(hash.finalize().into())).into_uuid())
     }
 
     /// The id as it travels.

@@ -146,8 +146,9 @@ impl ClientTimestamp {
 
     /// Takes the text as it is, if RFC 3339 knows it.
     pub fn parse(text: &str) -> Result<Self, RuleViolation> {
-        // chrono also reads a space for the T and years of more than four digits.
-        let shaped = text.len() <= Self::BYTES_MAX
+        // chrono also reads a space for the T, longer years, and a minus sign that is not ASCII's.
+        let shaped = text.is_ascii()
+            && text.len() <= Self::BYTES_MAX
             && matches!(text.as_bytes().get(10), Some(b'T' | b't'))
             && text.bytes().take(4).all(|byte| byte.is_ascii_digit());
         if shaped && DateTime::parse_from_rfc3339(text).is_ok() {
@@ -361,6 +362,7 @@ mod tests {
             "2026-11-22T10:30:00",
             "2026-02-30T10:30:00Z",
             "2026-11-22T10:30:00+24:00",
+            "2026-11-22T10:30:00\u{2212}01:00",
             "+262142-01-01T00:00:00Z",
             "1763807400",
             "2026-11-22T10:30:00.0000000000000000000000000Z",

@@ -10,7 +10,7 @@ use uuid::{Uuid, Variant, Version};
 use super::{Fingerprint, KeyHash};
 use crate::{
     clock::Entropy,
-    keys::{NumberKey, keyed_hash},
+    keys::{NumberKey, half, keyed_hash},
 };
 
 /// How many of the id's last bytes are the keyed check. Three leave 50 random bits in a
@@ -28,6 +28,12 @@ impl SubmissionId {
     #[must_use]
     pub const fn as_uuid(self) -> Uuid {
         self.0
+    }
+
+    /// Whether it follows from a sender's key.
+    #[must_use]
+    pub fn is_derived(self) -> bool {
+        self.0.get_version() == Some(Version::Custom)
     }
 }
 
@@ -85,9 +91,7 @@ impl SubmissionIds {
     /// not told the id of what that one sent.
     #[must_use]
     pub fn derive(&self, key: KeyHash, form: Fingerprint) -> SubmissionId {
-        let hash = keyed_hash(&self.derivation_key, &[&key.0, &form.0]);
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&hash[..16]);
+        let bytes = half(keyed_hash(&self.derivation_key, &[&key.0, &form.0]));
         self.checked(uuid::Builder::from_custom_bytes(bytes).into_uuid().into_bytes())
     }
 

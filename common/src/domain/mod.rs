@@ -1,6 +1,8 @@
 //! The words of the product: a *form* is what somebody typed, a *submission* is a form the edge
 //! said yes to, a *ticket* is what a worker made of it.
 
+mod action;
+mod dead_letter;
 mod event;
 mod field;
 mod id;
@@ -8,8 +10,11 @@ mod number;
 mod statistics;
 mod submission;
 mod ticket;
+mod time_span;
 mod token;
 
+pub use action::{ActionKind, Actor, Because, OperatorAction};
+pub use dead_letter::DeadLetterCode;
 pub use event::{Event, EventId, EventKind};
 pub use field::{ClientTimestamp, Email, Message, Name, PageUrl, RuleViolation, UserAgent, UserId};
 pub use id::{SubmissionId, SubmissionIds};
@@ -17,4 +22,5 @@ pub use number::{MalformedNumber, NumberCipher, TicketNumber};
 pub use statistics::{DAYS_MAX, Day, Statistics, UnknownCount};
 pub use submission::{Fingerprint, Form, KeyHash, Submission};
 pub use ticket::{NewTicket, Priority, Status, StatusChange, Subject, Ticket, UnknownWord};
+pub use time_span::TimeSpan;
 pub use token::{Role, Standing, Token, TokenDigest, TokenId, TokenSecret};

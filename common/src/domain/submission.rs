@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use super::{
     ClientTimestamp, Email, Message, Name, PageUrl, Subject, SubmissionId, UserAgent, UserId,
 };
-use crate::trace::Trace;
+use crate::{keys::half, trace::Trace};
 
 /// What somebody typed, every field within its rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,9 +87,7 @@ impl Fingerprint {
             hash.update(length.to_be_bytes());
             hash.update(field.unwrap_or_default());
         }
-        let mut fingerprint = [0; 16];
-        fingerprint.copy_from_slice(&hash.finalize()[..16]);
-        Self(fingerprint)
+        Self(half(hash.finalize().into()))
     }
 }
 

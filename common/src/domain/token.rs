@@ -119,6 +119,14 @@ impl TokenId {
         Self(text.to_owned())
     }
 
+    /// What may name a token: twelve hexadecimal digits, in small letters.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let fit = text.len() == 2 * ID_BYTES && text.bytes().all(is_digit);
+        fit.then(|| Self(text.to_owned()))
+    }
+
     /// Its digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -227,6 +235,16 @@ mod tests {
             format!("slt_{} ", &digits[1..]),
         ] {
             assert_eq!(TokenDigest::of(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_twelve_digits_may_name_a_token() {
+        assert_eq!(TokenId::parse("95344202d105").unwrap().as_str(), "95344202d105");
+        for text in
+            ["", "95344202d10", "95344202d1055", "95344202D105", "9534420 d105", "é5344202d10"]
+        {
+            assert_eq!(TokenId::parse(text), None, "{text}");
         }
     }
 

@@ -9,6 +9,8 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use crate::{domain::SubmissionId, letters::submissions};
+
 use super::{
     events::Cursor,
     queue::{BuriedLetter, ConsumeError},
@@ -40,8 +42,21 @@ pub struct Deviation {
 /// The store's half of an audit. Unlike everything else it scans.
 #[async_trait]
 pub trait StoreAudit: Send + Sync {
-    /// Up to `limit` numbers after `after`, in their own order.
-    async fn numbers(&self, after: &str, limit: u32) -> Result<Vec<StoredNumber>, StoreError>;
+    /// The first few things that are wrong with the store's file, each on a line; `None` where the
+    /// files are a server's, which looks after them itself.
+    async fn damage(&self) -> Result<Option<Vec<String>>, StoreError> {
+        Ok(None)
+    }
+
+    /// How many tickets there are.
+    async fn tickets(&self) -> Result<u64, StoreError>;
+
+    /// Up to `limit` numbers, in their own order: those after `after`, or the first ones.
+    async fn numbers(
+        &self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<StoredNumber>, StoreError>;
 
     /// How many counters of a year were handed out.
     async fn reserved(&self, year: u16) -> Result<u64, StoreError>;
@@ -66,12 +81,14 @@ pub trait OutboxAudit: Send + Sync {
 /// How many messages lie where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Depths {
-    /// Waiting for a worker, or with one.
+    /// Waiting for a worker; where the queue can tell, also with one.
     pub queued: u64,
     /// Not routed to the intake queue.
     pub unrouted: u64,
     /// Given up.
     pub dead: u64,
+    /// Somebody goes through the dead letters, so there may be more than `dead`.
+    pub are_dead_held: bool,
 }
 
 /// The queue's half of an audit.
@@ -82,4 +99,9 @@ pub trait QueueAudit: Send + Sync {
 
     /// Looks at up to `limit` dead letters, the oldest first, and leaves them where they are.
     async fn dead_letters(&self, limit: u32) -> Result<Vec<BuriedLetter>, ConsumeError>;
+
+    /// Whose submissions lie in up to `limit` dead letters, the oldest of them.
+    async fn dead_submissions(&self, limit: u32) -> Result<Vec<SubmissionId>, ConsumeError> {
+        Ok(self.dead_letters(limit).await?.iter().flat_map(submissions).collect())
+    }
 }

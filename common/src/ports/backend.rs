@@ -6,11 +6,13 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use super::{
+    actions::ActionLog,
     audit::{OutboxAudit, QueueAudit, StoreAudit},
     claims::Claims,
     dead_letters::DeadLetters,
     events::{EventLog, EventPublisher, Feed, Outbox},
     health::HealthProbe,
+    ledger::Ledger,
     limits::Limiter,
     queue::{ConsumerSource, Publisher, Receipt},
     statistics::{StatisticsCache, StatisticsReader},
@@ -40,6 +42,10 @@ pub struct EdgePorts {
     pub tokens: Arc<dyn TokenReader>,
     /// How often a client may do something.
     pub limiter: Arc<dyn Limiter>,
+    /// Where is written down what was accepted and not heard of.
+    pub ledger: Arc<dyn Ledger>,
+    /// How much lies in the queue, and what in the dead letters.
+    pub queue: Arc<dyn QueueAudit>,
     /// How all of them are doing.
     pub health: Arc<dyn HealthProbe>,
 }
@@ -68,6 +74,8 @@ pub struct AuditPorts {
     pub outbox: Arc<dyn OutboxAudit>,
     /// The queue's half.
     pub queue: Arc<dyn QueueAudit>,
+    /// What was accepted and not heard of.
+    pub ledger: Arc<dyn Ledger>,
 }
 
 /// What an operator's commands lean on.
@@ -76,6 +84,22 @@ pub struct OperatorPorts {
     pub tokens: Arc<dyn TokenRegistry>,
     /// What could not become a ticket.
     pub dead_letters: Arc<dyn DeadLetters>,
+    /// What was accepted and not heard of.
+    pub ledger: Arc<dyn Ledger>,
+    /// What operators do.
+    pub actions: Arc<dyn ActionLog>,
+}
+
+/// What the staff API leans on.
+pub struct DeskPorts {
+    /// Whom to let in.
+    pub tokens: Arc<dyn TokenReader>,
+    /// How often a client may present a token that admits nobody.
+    pub limiter: Arc<dyn Limiter>,
+    /// What staff may do there.
+    pub operator: OperatorPorts,
+    /// How all of them are doing.
+    pub health: Arc<dyn HealthProbe>,
 }
 
 /// Opens ports. None of these waits for a server: ports connect on their own, again and again, and
@@ -91,6 +115,9 @@ pub trait Backend: Send + Sync {
     /// Ports for an audit.
     async fn audit(&self) -> AuditPorts;
 
+    /// Ports for the staff API.
+    async fn desk(&self) -> DeskPorts;
+
     /// Ports for an operator.
     async fn operator(&self) -> OperatorPorts;
 
@@ -100,6 +127,9 @@ pub trait Backend: Send + Sync {
     /// Remembers the fingerprint of the number key at the first call, and tells at later ones
     /// whether it is the same: another key would make numbers that exist already.
     async fn adopt_key(&self, fingerprint: &str) -> Result<bool, StoreError>;
+
+    /// The fingerprint that was remembered, if one was.
+    async fn kept_key(&self) -> Result<Option<String>, StoreError>;
 
     /// Closes connections once the roles are done.
     async fn close(&self);

@@ -113,10 +113,16 @@ pub trait Outbox: EventLog {
     async fn release(&self, holder: &str) -> Result<(), StoreError>;
 }
 
-/// The events are not known to be published. Some of them may be; publish all of them again.
+/// Not all events are known to be published.
 #[derive(Debug, Error)]
 #[error("the events could not be published")]
-pub struct EventPublishError(#[source] pub Cause);
+pub struct EventPublishError {
+    /// So many are, from the first one on. Of the others some may be; publish all of those again.
+    pub published: usize,
+    /// Why the next one is not.
+    #[source]
+    pub cause: Cause,
+}
 
 /// Tells the world. The relay's.
 #[async_trait]

@@ -4,7 +4,7 @@
 //! - `at_most_the_quota_in_any_window`, wherever the window begins: the log slides, and is exact;
 //! - `the_next_one_is_admitted_once_the_first_is_a_window_old`, and not a moment later;
 //! - `all_rules_of_a_request_are_taken_or_none`: what is refused is charged to nobody;
-//! - `the_same_slot_counts_once`, however often it is taken;
+//! - `the_same_slot_counts_once`, however often it is taken, and the first time says so;
 //! - `a_slot_given_back_is_free_again`;
 //! - `a_charge_takes_what_is_left_and_refuses_nobody`;
 //! - `a_rule_without_cost_only_looks`;
@@ -29,6 +29,8 @@ pub enum Policy {
     Stats,
     /// Tries to submit, whatever becomes of them.
     Attempts,
+    /// Tokens that were presented and admitted nobody.
+    Guesses,
 }
 
 impl Policy {
@@ -40,6 +42,7 @@ impl Policy {
             Self::Lookup => "lookup",
             Self::Stats => "stats",
             Self::Attempts => "attempts",
+            Self::Guesses => "guesses",
         }
     }
 }
@@ -136,11 +139,25 @@ pub enum Tally {
     StandIn,
 }
 
+impl Tally {
+    /// As metrics name it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "all",
+            Self::StandIn => "stand_in",
+        }
+    }
+}
+
 /// What the limiter says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     /// One for each rule, in their order.
     pub standings: Vec<Standing>,
+    /// Whether anything was taken, raised or freed: not what is refused, and not what the slot had
+    /// before.
+    pub has_changed: bool,
     /// Who has counted.
     pub tally: Tally,
 }

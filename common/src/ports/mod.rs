@@ -3,12 +3,14 @@
 //! Each port's documentation lists its guarantees; each guarantee is the name of a conformance
 //! test that both backends pass.
 
+pub mod actions;
 pub mod audit;
 pub mod backend;
 pub mod claims;
 pub mod dead_letters;
 pub mod events;
 pub mod health;
+pub mod ledger;
 pub mod limits;
 pub mod queue;
 pub mod statistics;

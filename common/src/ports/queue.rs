@@ -21,7 +21,7 @@ use thiserror::Error;
 
 use crate::{
     Cause,
-    domain::{Submission, SubmissionId, TicketNumber},
+    domain::{DeadLetterCode, Submission, SubmissionId, TicketNumber},
     envelope::{Item, Unreadable},
 };
 
@@ -94,7 +94,8 @@ pub trait ConsumerSource: Send + Sync {
 pub enum Prefetch {
     /// As much as keeps it busy.
     Many,
-    /// One envelope, so that whatever that one does to its consumer, no other pays for it.
+    /// One envelope, so that whatever that one does to its consumer, no other pays for it; and on a
+    /// broker another of those that were not routed, if there are any.
     One,
 }
 
@@ -121,17 +122,6 @@ pub struct Settlement {
     pub tag: u64,
     /// Its outcome.
     pub outcome: Outcome,
-}
-
-impl Settlement {
-    /// Why what of it goes to the dead letters does.
-    pub fn burials(&self) -> impl Iterator<Item = &DeadLetterReason> {
-        let (whole, parts) = match &self.outcome {
-            Outcome::Done { dead_letters, .. } => (None, dead_letters.as_slice()),
-            Outcome::Dead(reason) => (Some(reason), [].as_slice()),
-        };
-        whole.into_iter().chain(parts.iter().map(|letter| &letter.reason))
-    }
 }
 
 /// Every submission of a delivery is accounted for.
@@ -161,8 +151,8 @@ pub struct DeadLetter {
 /// data in either.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetterReason {
-    /// `unreadable`, `unknown-version`, `invalid`, `conflict`, `rejected` or `crashed`.
-    pub code: &'static str,
+    /// The word.
+    pub code: DeadLetterCode,
     /// What exactly.
     pub detail: String,
 }
@@ -172,7 +162,7 @@ pub struct DeadLetterReason {
 pub struct BuriedLetter {
     /// The bytes as they came.
     pub body: Bytes,
-    /// The word for programs.
+    /// The word for programs: a [`DeadLetterCode`], unless somebody else buried it.
     pub code: String,
     /// The sentence for people.
     pub detail: String,

@@ -38,6 +38,11 @@ pub enum StoreError {
     Corrupt(String),
 }
 
+/// Why a release refuses the schema of a later one: something that it reads is no more.
+#[derive(Debug, Error)]
+#[error("the schema is of a later release, which this one cannot work on: upgrade this one")]
+pub struct LaterSchema;
+
 /// What became of one ticket of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Inserted {

@@ -26,7 +26,11 @@ impl Claims for ScriptedClaims {
         if self.remembers.load(Ordering::Relaxed) { claimed } else { Claimed::First }
     }
 
-    async fn release(&self, name: ClaimName, id: SubmissionId) {
-        self.kept.release(name, id);
+    async fn accept(&self, name: ClaimName, id: SubmissionId) {
+        self.kept.accept(name, id);
+    }
+
+    async fn release(&self, name: ClaimName, id: SubmissionId) -> bool {
+        self.kept.release(name, id)
     }
 }

@@ -21,6 +21,8 @@ use super::Mood;
 pub struct ScriptedPublisher {
     pub mood: Mutex<Mood>,
     pub is_ready: AtomicBool,
+    /// In the middle of a request.
+    pub panics: AtomicBool,
     pub envelopes: Mutex<Vec<Vec<Submission>>>,
     /// How long after the publish the receipts come, if they come.
     pub receipts_after: Mutex<Option<Duration>>,
@@ -33,6 +35,7 @@ impl ScriptedPublisher {
         let publisher = Self {
             mood: Mutex::new(Mood::Willing),
             is_ready: AtomicBool::new(true),
+            panics: AtomicBool::new(false),
             envelopes: Mutex::default(),
             receipts_after: Mutex::new(Some(Duration::ZERO)),
             receipts,
@@ -63,10 +66,17 @@ impl Publisher for ScriptedPublisher {
             });
         }
         let mood = *self.mood.lock().unwrap();
-        if mood.act().await { Ok(()) } else { Err(PublishError::Rejected) }
+        if mood.act().await {
+            Ok(())
+        } else if mood == Mood::Unsure {
+            Err(PublishError::Unconfirmed)
+        } else {
+            Err(PublishError::Rejected)
+        }
     }
 
     fn is_ready(&self) -> bool {
+        assert!(!self.panics.load(Ordering::Relaxed), "with a secret");
         self.is_ready.load(Ordering::Relaxed)
     }
 }

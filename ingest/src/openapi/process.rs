@@ -1,5 +1,6 @@
 //! What is told of the process itself: its health, and this description.
 
+use common::domain::Role;
 use serde_json::{Value, json};
 
 use super::{Answer, Operation, Schemas};
@@ -33,10 +34,10 @@ fn example(status: &str, broker: &str) -> Value {
         "version": env!("CARGO_PKG_VERSION"),
         "uptimeSeconds": 86_400,
         "components": {
-            "broker": {"status": broker, "latencyMs": 0.7},
+            "broker": {"status": broker, "latencyMs": 0.7, "queued": 0},
             "store": {"status": "up", "latencyMs": 0.4},
             "cache": {"status": "up", "latencyMs": 0.2},
-            "workers": {"status": "up", "latencyMs": 0.6, "count": 2, "queued": 0},
+            "workers": {"status": "up", "latencyMs": 0.6, "consumers": 2},
         },
     })
 }
@@ -114,7 +115,7 @@ pub fn whoami(schemas: &mut Schemas) -> Operation {
         description: "For whoever sets up the proxies in front. It is counted nowhere.".to_owned(),
         answers: vec![told.example("behindAProxy", "Behind a proxy", &example)],
         problems: vec![Problem::Unauthorized, Problem::Forbidden, Problem::Unavailable],
-        roles: &["admin"],
+        roles: &[Role::Admin],
         ..Operation::new("whoami", TAG, "Tell which address this request is counted under")
     }
 }

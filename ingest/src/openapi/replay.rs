@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use common::domain::Role;
 use serde_json::{Value, json};
 use utoipa::{
     PartialSchema, ToSchema,
@@ -119,7 +120,7 @@ pub fn events(schemas: &mut Schemas) -> Operation {
             Problem::InvalidQuery("limit must be one whole number from 1 to 1000."),
             Problem::Unavailable,
         ],
-        roles: &["admin"],
+        roles: &[Role::Admin],
         ..Operation::new("replayEvents", TAG, "Read events again")
     }
 }

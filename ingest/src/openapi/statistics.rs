@@ -1,6 +1,6 @@
 //! What is told of the statistics.
 
-use common::domain::DAYS_MAX;
+use common::domain::{DAYS_MAX, Role};
 use serde_json::{Value, json};
 
 use super::{Answer, Operation, Schemas};
@@ -33,7 +33,7 @@ pub fn statistics(schemas: &mut Schemas) -> Operation {
             Problem::InvalidQuery("days must be one whole number from 1 to 366."),
             Problem::Unavailable,
         ],
-        roles: &["admin", "agent", "stats"],
+        roles: Role::ALL,
         ..Operation::new("statistics", TAG, "Count the tickets")
     }
 }

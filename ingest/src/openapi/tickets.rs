@@ -2,11 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    Answer, Operation,
-    schemas::{Schemas, TicketForm},
-};
+use super::{Answer, Operation, Schemas, form::TicketForm};
 use crate::{
+    body,
     echo::{Created, Queued},
     lookup::{Progress, Whole},
     problem::{FieldError, Problem, Success},
@@ -26,7 +24,9 @@ pub fn submit(schemas: &mut Schemas) -> Operation {
     let queued = Answer::enveloped::<Queued>(
         Success::Queued,
         "As safe as a 201, and not numbered yet: the reply wait is over, or the caller would not \
-         wait. `Location` tells when it is.",
+         wait. `Location` tells when it is. With `durability: spooled` it lies on the disk of the \
+         edge that answered, until the queue is back: it survives the kill of any process and no \
+         loss of that disk.",
         schemas,
     );
     let duplicate = Answer::enveloped::<Created<'_>>(
@@ -36,8 +36,9 @@ pub fn submit(schemas: &mut Schemas) -> Operation {
     );
     Operation {
         description: "Answers 201 with the ticket, or 202 where its number takes longer than the \
-                      reply wait. Whatever else is answered, nothing is promised; after a 503 the \
-                      submission may still have arrived."
+                      reply wait, or 200 with the ticket that the same form is already. Whatever \
+                      else is answered, nothing is promised; after a 503 the submission may still \
+                      have arrived."
             .to_owned(),
         parameters: vec![idempotency_key(), prefer()],
         body: Some(form(schemas)),
@@ -55,10 +56,10 @@ pub fn submit(schemas: &mut Schemas) -> Operation {
                 .header("Location")
                 .header("Vary")
                 .link("lookUpTicket", "/data/id")
-                .link("followTicket", "/data/id")
-                .optional_header("Preference-Applied"),
+                .link("followTicket", "/data/id"),
             queued
                 .example("queued", "A submission on its way", &queued_example())
+                .example("spooled", "One that waits for the queue to be back", &spooled_example())
                 .header("Location")
                 .header("Vary")
                 .link("lookUpTicket", "/data/id")
@@ -77,25 +78,24 @@ pub fn submit(schemas: &mut Schemas) -> Operation {
 fn refusals() -> Vec<Problem> {
     let violations = vec![
         FieldError {
-            pointer: "/email",
+            pointer: "/email".into(),
             code: "invalid_email",
             detail: "must be a mail address such as ada@example.org".to_owned(),
         },
-        FieldError { pointer: "/message", code: "required", detail: "is required".to_owned() },
+        FieldError {
+            pointer: "/message".into(),
+            code: "required",
+            detail: "is required".to_owned(),
+        },
     ];
-    vec![
-        Problem::InvalidJson,
-        Problem::IncompleteBody,
-        Problem::BodyTimeout,
-        Problem::BodyTooLarge,
-        Problem::UnsupportedMediaType,
-        Problem::UnsupportedEncoding,
+    let own = [
         Problem::ValidationFailed(violations),
         Problem::InvalidIdempotencyKey,
         Problem::IdempotencyKeyReused,
         Problem::NotAccepted,
         Problem::Saturated,
-    ]
+    ];
+    body::refusals().into_iter().chain(own).collect()
 }
 
 fn form(schemas: &mut Schemas) -> Value {
@@ -186,6 +186,13 @@ fn queued_example() -> Value {
         "message": "Support ticket queued; it will be numbered shortly",
         "timestamp": "2026-11-22T10:30:00.125Z",
     })
+}
+
+fn spooled_example() -> Value {
+    let mut example = queued_example();
+    example["data"]["durability"] = "spooled".into();
+    example["message"] = "Support ticket queued; it will be numbered as soon as possible".into();
+    example
 }
 
 /// `GET /api/support/ticket/{reference}`

@@ -12,6 +12,7 @@ use super::*;
 use crate::{
     doubles::{FORM, Mood, Stage, feed::change},
     payload,
+    routes::TICKETS,
 };
 
 /// Long enough for whatever goes on without a client, and shorter than a heartbeat.
@@ -184,8 +185,11 @@ async fn a_queued_submission_is_told_to_be_and_then_to_be_open() {
     // Who knows that it is queued is not told again.
     let mut knows = Listener::open(&stage, id, &[("last-event-id", "0")]).await;
     assert_eq!(knows.hears().await, "");
+    // Nothing of it can have been seen before, as after a backup was restored.
+    let mut knows_more = Listener::open(&stage, id, &[("last-event-id", "7")]).await;
+    assert_eq!(knows_more.hears().await, QUEUED);
     stage.feed.tell(change(id, 1));
-    for listener in [&mut listener, &mut knows] {
+    for listener in [&mut listener, &mut knows, &mut knows_more] {
         assert_eq!(listener.hears().await, STEPS[0]);
     }
 }
@@ -377,6 +381,8 @@ async fn an_event_stream_is_for_who_takes_one() {
         ("application/json", 406),
         ("text/html,application/xhtml+xml", 406),
         ("text/event-streams", 406),
+        ("text/event-stream;q=0", 406),
+        ("text/event-stream; Q=0.000, */json", 406),
         ("\u{e4}", 406),
     ] {
         let answer = Listener::ask(&stage, &id, &[("accept", accept)]).await;

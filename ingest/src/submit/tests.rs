@@ -65,7 +65,8 @@ async fn a_preference_shortens_the_wait_and_is_named() {
         ("wait=0", 202, 3, "wait=0"),
         ("wait=2", 201, 15, "wait=2"),
         ("wait=3", 201, 15, ""),
-        ("respond-async, wait=2", 201, 15, "respond-async, wait=2"),
+        ("respond-async, wait=2", 201, 15, "wait=2"),
+        ("respond-async, wait=1", 202, 10, "respond-async, wait=1"),
     ];
     for (prefer, status, tenths, applied) in table {
         let heard = stage.post(FORM, &[("prefer", prefer)]).await;
@@ -120,6 +121,18 @@ async fn a_refusal_of_the_queue_is_a_503_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_queue_cannot_tell_is_a_503_at_once_and_the_same_submission_when_sent_again() {
+    let stage = stage(Mood::Unsure, None);
+    stage.claims.remembers.store(true, Ordering::Relaxed);
+    let heard = stage.post(FORM, &[]).await;
+    assert_eq!((heard.code(), heard.after), ((503, "not_accepted"), Duration::ZERO));
+    *stage.publisher.mood.lock().unwrap() = Mood::Willing;
+    assert_eq!(stage.post(FORM, &[]).await.status, 202);
+    let envelopes = stage.publisher.envelopes.lock().unwrap();
+    assert_eq!(envelopes[0][0].id, envelopes[1][0].id);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_is_queued_while_the_publisher_is_not_ready() {
     let stage = stage(Mood::Willing, Some(0));
     stage.publisher.is_ready.store(false, Ordering::Relaxed);
@@ -134,14 +147,14 @@ async fn what_is_answered_202_is_followed_until_its_number_is_heard() {
     let stage = stage(Mood::Willing, Some(5));
     for prefer in ["respond-async", "wait=0"] {
         assert_eq!(stage.post(FORM, &[("prefer", prefer)]).await.status, 202);
-        assert_eq!(stage.edge.unaccounted.count(), 1, "{prefer}");
+        assert_eq!(stage.edge.accounts.count(), 1, "{prefer}");
         tokio::time::sleep(seconds(6)).await;
-        assert_eq!(stage.edge.unaccounted.count(), 0, "{prefer}");
+        assert_eq!(stage.edge.accounts.count(), 0, "{prefer}");
     }
     assert_eq!(stage.post(FORM, &[]).await.status, 201);
     *stage.publisher.mood.lock().unwrap() = Mood::Failing;
     assert_eq!(stage.post(FORM, &[]).await.status, 503);
-    assert_eq!(stage.edge.unaccounted.count(), 0);
+    assert_eq!(stage.edge.accounts.count(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -165,6 +178,8 @@ async fn a_saturated_edge_sheds_submissions_unread_and_answers_the_rest() {
     assert_eq!(heard.code(), (503, "saturated"));
     assert_eq!(heard.header("retry-after"), "2");
     assert!(heard.after <= Duration::from_millis(50), "{:?}", heard.after);
+    assert_eq!(stage.get("/api/support/health").await.json["status"], "unavailable");
+    assert_eq!(stage.get("/readyz").await.status, 200, "the others would have to take more");
     assert_eq!(stage.get("/livez").await.status, 200);
     let look_up = stage.get("/api/support/ticket/SUP-2026-000001").await;
     assert_eq!(look_up.code(), (404, "ticket_not_found"));
@@ -179,6 +194,8 @@ async fn a_sender_who_hangs_up_leaves_nothing_behind() {
     assert!(timeout(seconds(1), &mut post).await.is_err());
     assert_eq!(stage.edge.waiting.len(), 1);
     drop(post);
+    // It takes its way to the end all the same, which nobody hears of.
+    tokio::time::sleep(DURABLE_WAIT).await;
     assert_eq!(stage.edge.waiting.len(), 0);
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::table::problem;
 use super::{Api, on_both_systems};
+use crate::bed::client::openapi;
 use crate::bed::document::Document;
 use crate::bed::form::Form;
 use crate::bed::system::TICKETS;
@@ -21,13 +22,55 @@ on_both_systems! {
 }
 
 fn document() -> Value {
-    serde_json::from_str(ingest::openapi()).unwrap()
+    serde_json::from_str(openapi()).unwrap()
 }
 
 async fn the_document_is_the_one_that_answers_are_held_against(api: Api) {
     let answer = api.get("/openapi.json").await;
     assert_eq!(answer.header("content-type"), Some("application/json"));
-    assert_eq!(answer.text(), ingest::openapi());
+    assert_eq!(answer.text(), openapi());
+}
+
+#[test]
+fn every_kind_of_problem_is_in_the_document() {
+    let source = include_str!("../../../http/src/problem.rs");
+    let (_, after) = source.split_once("const fn kind(&self)").unwrap();
+    let (kinds, _) = after.split_once("const fn words(&self)").unwrap();
+    let is_code = |word: &&str| word.bytes().all(|it| it.is_ascii_lowercase() || it == b'_');
+    let codes: Vec<_> = kinds.split('"').skip(1).step_by(2).filter(is_code).collect();
+    assert!(codes.len() >= 15, "{codes:?}");
+    for code in codes {
+        let type_of_it = format!("\"urn:supportline:problem:{}\"", code.replace('_', "-"));
+        assert!(openapi().contains(&type_of_it), "{code} is answered nowhere");
+    }
+}
+
+#[test]
+fn operations_have_names_of_their_own_and_groups_that_there_are() {
+    let document = document();
+    let paths = document["paths"].as_object().unwrap().values();
+    let operations: Vec<_> = paths.flat_map(|path| path.as_object().unwrap().values()).collect();
+    let ids: BTreeSet<_> = operations.iter().map(|it| it["operationId"].as_str()).collect();
+    assert_eq!(ids.len(), operations.len());
+    let groups: Vec<_> =
+        document["tags"].as_array().unwrap().iter().map(|group| &group["name"]).collect();
+    for operation in operations {
+        assert!(groups.contains(&&operation["tags"][0]), "{}", operation["tags"]);
+    }
+}
+
+/// Every operation of the document: method, path, and the roles that it admits.
+pub fn operations() -> Vec<(Method, String, Vec<String>)> {
+    let document = document();
+    let mut all = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let roles = operation["security"][0]["token"].as_array().into_iter().flatten();
+            let roles = roles.map(|role| role.as_str().unwrap().to_owned()).collect();
+            all.push((method.to_uppercase().parse().unwrap(), path.clone(), roles));
+        }
+    }
+    all
 }
 
 /// Every response of the document: method, path, status, response.
@@ -46,7 +89,7 @@ fn responses(document: &Value) -> Vec<(Method, String, StatusCode, &Value)> {
 
 #[test]
 fn every_example_of_an_answer_is_such_an_answer() {
-    let (text, document) = (ingest::openapi(), document());
+    let (text, document) = (openapi(), document());
     let checker = Document::parse(text);
     let mut count = 0;
     for (method, path, status, response) in responses(&document) {
@@ -80,7 +123,7 @@ fn headers_of(document: &Value, response: &Value, media_type: &str) -> HeaderMap
 
 #[test]
 fn what_the_document_does_not_describe_is_noticed() {
-    let (text, document) = (ingest::openapi(), document());
+    let (text, document) = (openapi(), document());
     let checker = Document::parse(text);
     let response = &document["paths"]["/livez"]["get"]["responses"]["200"];
     let good = headers_of(&document, response, "application/json");
@@ -144,6 +187,7 @@ async fn a_form_that_its_schema_refuses_is_refused(api: Api) {
         .unwrap()
         .keys()
         .collect();
+    let mut refused = 0;
     for field in fields {
         let long = "x".repeat(10_001);
         for value in
@@ -154,9 +198,11 @@ async fn a_form_that_its_schema_refuses_is_refused(api: Api) {
                 let answer = api.submit(&form).await;
                 let told = problem(&answer, 422, "validation_failed");
                 assert_eq!(told["errors"][0]["pointer"], format!("/{field}"), "{value:.20}");
+                refused += 1;
             }
         }
     }
+    assert!(refused >= 20, "the schema forbids next to nothing: {refused}");
     assert!(validator.is_valid(&Form::valid().json()));
 }
 

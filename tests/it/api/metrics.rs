@@ -21,14 +21,20 @@ on_both_systems! {
 const COUNTED: Duration = Duration::from_secs(20);
 
 /// The series of one process, by name and labels as they are written.
-pub(super) struct Metrics {
+pub struct Metrics {
     text: String,
     series: BTreeMap<String, f64>,
 }
 
 impl Metrics {
-    pub(super) async fn of(client: &Client) -> Self {
-        let answer = client.get("/metrics").send().await;
+    /// Asks the process for them.
+    pub async fn of(client: &Client) -> Self {
+        Self::try_of(client).await.expect("metrics")
+    }
+
+    /// The same of a process that may be dead.
+    pub async fn try_of(client: &Client) -> Option<Self> {
+        let answer = client.get("/metrics").try_send().await.ok()?;
         assert_eq!(answer.status, 200);
         let kind = Some("text/plain; version=0.0.4; charset=utf-8");
         assert_eq!(answer.header("content-type"), kind);
@@ -38,11 +44,16 @@ impl Metrics {
             let (name, value) = line.rsplit_once(' ').expect("a name and a value");
             (name.to_owned(), value.parse().expect("a number"))
         });
-        Self { series: series.collect(), text }
+        Some(Self { series: series.collect(), text })
+    }
+
+    /// The smallest value of any series.
+    pub fn least(&self) -> f64 {
+        self.series.values().copied().fold(f64::INFINITY, f64::min)
     }
 
     /// The sum of the series of this name that have all these labels.
-    pub(super) fn sum(&self, name: &str, labels: &[&str]) -> f64 {
+    pub fn sum(&self, name: &str, labels: &[&str]) -> f64 {
         let name = format!("supportline_{name}");
         let of_name = self.series.iter().filter(|(series, _)| {
             series.split('{').next() == Some(&name)

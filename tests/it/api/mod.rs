@@ -6,12 +6,14 @@
 //! `UPDATE_EXPECT=1 cargo test --test it embedded` rewrites the snapshots; with both backends at once
 //! each would be written twice into the same place.
 
+mod admin;
 mod bad_input;
 mod document;
 mod headers;
 mod health;
+mod limits;
 mod look_ups;
-mod metrics;
+pub mod metrics;
 mod paths;
 mod prefer;
 mod problems;
@@ -28,7 +30,7 @@ use tokio::sync::OnceCell;
 use crate::bed::client::{Answer, Client};
 use crate::bed::form::Form;
 use crate::bed::servers::Servers;
-use crate::bed::system::{ADMIN_TOKEN, TICKETS, TestSystem};
+use crate::bed::system::{ADMIN_TOKEN, Plan, TICKETS, TestSystem};
 
 /// Makes, of each function named, the tests `embedded::…` and `distributed::…`. A function left
 /// out is unused, which the build refuses.
@@ -58,6 +60,12 @@ use on_both_systems;
 /// Where statistics are asked for.
 const STATISTICS: &str = "/api/support/stats";
 
+/// An installation that waits for a ticket's number as long as the client waits for the answer, or
+/// nearly: where the processors are busy, a number may take longer than the two seconds by default.
+fn patient(plan: Plan) -> Plan {
+    plan.with_env("SUPPORT_REPLY_WAIT", "8s")
+}
+
 /// The public API of a running installation.
 struct Api {
     system: &'static TestSystem,
@@ -68,14 +76,16 @@ impl Api {
     /// One process, on `SQLite`.
     async fn embedded() -> Self {
         static SYSTEM: OnceCell<TestSystem> = OnceCell::const_new();
-        Self::of(SYSTEM.get_or_init(|| TestSystem::embedded().start()).await)
+        Self::of(SYSTEM.get_or_init(|| patient(TestSystem::embedded()).start()).await)
     }
 
     /// An edge and a worker, on three servers.
     async fn distributed() -> Self {
         static SYSTEM: OnceCell<TestSystem> = OnceCell::const_new();
-        let start =
-            async || TestSystem::distributed(Servers::shared().await.backing().await).start().await;
+        let start = async || {
+            let backing = Servers::shared().await.backing().await;
+            patient(TestSystem::distributed(backing)).start().await
+        };
         Self::of(SYSTEM.get_or_init(start).await)
     }
 

@@ -132,7 +132,7 @@ async fn a_404_of_an_address(api: Api) {
 async fn a_405(api: Api) {
     expect![[r#"
         405 Method Not Allowed
-        allow: POST
+        allow: POST,OPTIONS
         cache-control: no-store
         content-length: LENGTH
         content-security-policy: default-src 'none'; frame-ancestors 'none'

@@ -67,7 +67,7 @@ async fn what_has_no_events_is_the_same_404_as_in_a_look_up(api: Api) {
     problem(&api.get(&format!("{}/", events(&id))).await, 404, "not_found");
     let post = api.client.request(Method::POST, &events(&id)).send().await;
     problem(&post, 405, "method_not_allowed");
-    assert_eq!(post.header("allow"), Some("GET,HEAD"));
+    assert_eq!(post.header("allow"), Some("GET,HEAD,OPTIONS"));
 }
 
 async fn who_takes_no_event_stream_is_told_so(api: Api) {

@@ -22,6 +22,7 @@ on_both_systems! {
     of_many_duplicates_at_a_time_one_becomes_a_ticket,
     what_differs_in_the_core_is_no_duplicate,
     under_a_key_the_same_again_is_no_duplicate,
+    without_its_key_the_same_again_is_a_duplicate,
 }
 
 /// A key of its own.
@@ -48,7 +49,8 @@ fn is_replayed(answer: &Answer) -> bool {
 }
 
 async fn a_replay_gets_the_first_answer_again(api: Api) {
-    let (key, form) = (key(), Form::valid().message("The engine is stuck.").with("userId", "u-1"));
+    let (key, form) =
+        (key(), Form::valid().message("The engine is stuck once more.").with("userId", "u-1"));
     let first = post(&api, &key, &form).await;
     assert!(!is_replayed(&first) && first.status == 201, "{}", first.text());
     let again = post(&api, &key, &form).await;
@@ -71,7 +73,7 @@ async fn a_replay_gets_the_first_answer_again(api: Api) {
           "data": {
             "email": "ada@example.org",
             "id": "ID",
-            "message": "The engine is stuck.",
+            "message": "The engine is stuck once more.",
             "name": "Ada Lovelace",
             "priority": "high",
             "status": "open",
@@ -289,4 +291,14 @@ async fn under_a_key_the_same_again_is_no_duplicate(api: Api) {
     assert!(answers.iter().all(|answer| answer.status == 201 && !is_replayed(answer)));
     let ids = answers.map(|answer| data(&answer)["id"].to_string());
     assert!(ids[0] != ids[1] && ids[1] != ids[2]);
+}
+
+async fn without_its_key_the_same_again_is_a_duplicate(api: Api) {
+    let form = Form::valid();
+    let first = post(&api, &key(), &form).await;
+    let again = api.submit(&form).await;
+    assert_eq!((first.status.as_u16(), again.status.as_u16()), (201, 200), "{}", again.text());
+    let mut expected = data(&first);
+    expected["duplicate"] = true.into();
+    assert_eq!(data(&again), expected);
 }

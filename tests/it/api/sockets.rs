@@ -10,6 +10,7 @@ use super::metrics::Metrics;
 use super::{Api, on_both_systems};
 use crate::bed::client::Client;
 use crate::bed::form::Form;
+use crate::bed::wait::within;
 
 on_both_systems! {
     a_request_that_does_not_come_to_its_end_is_cut_off,
@@ -19,12 +20,19 @@ on_both_systems! {
     a_chunked_body_may_be_as_large_as_any_other_and_no_larger,
     who_asks_first_is_not_told_to_send_what_is_too_large,
     http_1_0_is_served_and_closed,
+    what_is_asked_of_a_proxy_is_asked_of_the_wrong_one,
     a_head_has_its_bounds,
     bytes_that_are_no_text_in_headers_harm_nothing,
 }
 
-/// Longer than the ten seconds that a head or a body may take.
-const DEADLINE: Duration = Duration::from_secs(20);
+/// What a head or a body may take, which is ten seconds, and a moment to notice that it is over.
+const CUT_OFF_WITHIN: Duration = Duration::from_secs(13);
+
+/// Longer than that, also where the processors are busy.
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// What an answer may take while others are slow: what a person waits for.
+const SERVED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Longer than a connection may hold whose client does not read.
 const UNREAD_DEADLINE: Duration = Duration::from_mins(1);
@@ -69,7 +77,7 @@ async fn a_request_that_does_not_come_to_its_end_is_cut_off(api: Api) {
     assert_eq!((&*head, &*silence), ("", ""), "nothing was asked");
     assert_eq!(status(&body), "HTTP/1.1 408 Request Timeout", "{body}");
     assert!(body.contains("\"code\":\"body_timeout\""), "{body}");
-    assert!(begun_at.elapsed() < Duration::from_secs(12), "{:?}", begun_at.elapsed());
+    assert!(begun_at.elapsed() < within(CUT_OFF_WITHIN), "{:?}", begun_at.elapsed());
 }
 
 /// Sends the beginning, and then a drop every now and then until that fails; tells when.
@@ -135,11 +143,11 @@ async fn slow_and_silent_clients_are_cut_off_while_others_are_served(api: Api) {
         slowest = slowest.max(asked_at.elapsed());
     };
     for (which, ended) in [("head", head), ("body", body), ("chunks", chunks)] {
-        let seconds = ended.as_secs_f64();
-        assert!((9.0..13.0).contains(&seconds), "the slow {which} was cut off after {seconds} s");
+        let is_in_time = ended >= Duration::from_secs(9) && ended < within(CUT_OFF_WITHIN);
+        assert!(is_in_time, "the slow {which} was cut off after {ended:?}");
     }
     assert!(unread >= Duration::from_secs(29), "{unread:?}");
-    assert!(served > 50 && slowest < Duration::from_secs(5), "{served} served, {slowest:?}");
+    assert!(served > 20 && slowest < within(SERVED_WITHIN), "{served} served, {slowest:?}");
 }
 
 async fn a_length_beside_chunks_smuggles_nothing(api: Api) {
@@ -229,6 +237,21 @@ async fn http_1_0_is_served_and_closed(api: Api) {
     let post = POST.replace("HTTP/1.1", "HTTP/1.0");
     let request = format!("{post}content-length: {}\r\n\r\n{form}", form.len());
     assert_eq!(status(&exchange(&api, request.as_bytes()).await), "HTTP/1.0 201 Created");
+}
+
+async fn what_is_asked_of_a_proxy_is_asked_of_the_wrong_one(api: Api) {
+    for (request, expected) in [
+        ("CONNECT evil.example:443 HTTP/1.1", "HTTP/1.1 404 Not Found"),
+        ("OPTIONS * HTTP/1.1", "HTTP/1.1 404 Not Found"),
+        ("TRACE / HTTP/1.1", "HTTP/1.1 404 Not Found"),
+        ("GET http://evil.example/nowhere HTTP/1.1", "HTTP/1.1 404 Not Found"),
+        ("GET http://evil.example/livez HTTP/1.1", "HTTP/1.1 200 OK"),
+    ] {
+        let bytes = format!("{request}\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let answer = exchange(&api, bytes.as_bytes()).await;
+        assert_eq!(status(&answer), expected, "{request}");
+        assert_eq!(responses(&answer), 1, "{request}: {answer}");
+    }
 }
 
 async fn a_head_has_its_bounds(api: Api) {

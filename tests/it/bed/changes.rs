@@ -21,7 +21,7 @@ const ENTRIES: &str = "INSERT INTO audit_entries \
 impl TestSystem {
     /// Moves tickets to another status, all in one transaction, which has committed on return.
     pub async fn change_status(&self, numbers: &[String], status: &str) {
-        if let Some(backing) = self.is_on() {
+        if let Some(backing) = self.backing_if_any() {
             let mut connection = PgConnection::connect(&backing.database_url).await.unwrap();
             let mut transaction = connection.begin().await.unwrap();
             let update = sqlx::query(IN_POSTGRES).bind(status).bind(numbers);

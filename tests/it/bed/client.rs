@@ -86,13 +86,13 @@ impl Client {
         let (method, path) = (request.method().clone(), request.uri().clone());
         let mut request = request.map(Full::new);
         let (response, connection) = loop {
-            let mut connection = self.connection().await?;
+            let (mut connection, is_kept) = self.connection().await?;
             match connection.try_send_request(request).await {
                 Ok(response) => break (response, connection),
                 Err(mut error) => match error.take_message() {
                     // Not a byte of it was sent: the server had closed the kept connection.
-                    Some(unsent) => request = unsent,
-                    None => return Err(error.into_error().into()),
+                    Some(unsent) if is_kept => request = unsent,
+                    _ => return Err(error.into_error().into()),
                 },
             }
         };
@@ -106,17 +106,18 @@ impl Client {
         Ok(answer)
     }
 
-    async fn connection(&self) -> Result<SendRequest<Full<Bytes>>, Failure> {
+    /// A connection, and whether it was used before.
+    async fn connection(&self) -> Result<(SendRequest<Full<Bytes>>, bool), Failure> {
         while let Some(mut idle) = self.pop_idle() {
             // Err: the server has closed it in the meantime, as it may.
             if idle.ready().await.is_ok() {
-                return Ok(idle);
+                return Ok((idle, true));
             }
         }
         let stream = TcpStream::connect(self.address).await?;
         let (requests, connection) = handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        Ok(requests)
+        Ok((requests, false))
     }
 
     fn pop_idle(&self) -> Option<SendRequest<Full<Bytes>>> {
@@ -124,8 +125,16 @@ impl Client {
     }
 }
 
+/// The `OpenAPI` document, of every role there is.
+pub fn openapi() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        http::openapi::document(&[ingest::chapter(), desk::chapter()]).to_string()
+    });
+    &TEXT
+}
+
 fn assert_is_described(method: &Method, path: &str, answer: &Answer) {
-    static DOCUMENT: LazyLock<Document> = LazyLock::new(|| Document::parse(ingest::openapi()));
+    static DOCUMENT: LazyLock<Document> = LazyLock::new(|| Document::parse(openapi()));
     let Answer { status, headers, body } = answer;
     let violations = DOCUMENT.violations(method, path, *status, headers, body);
     let told = violations.join("\n");

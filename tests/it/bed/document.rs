@@ -19,7 +19,7 @@ pub struct Document {
     paths: Vec<(String, BTreeMap<String, Responses>)>,
     not_found: Response,
     method_not_allowed: Response,
-    preflight: Response,
+    options: Response,
 }
 
 type Responses = BTreeMap<u16, Response>;
@@ -52,7 +52,7 @@ impl Document {
             paths: paths.collect(),
             not_found: response(&document["components"]["responses"]["NotFound"]),
             method_not_allowed: response(&document["components"]["responses"]["MethodNotAllowed"]),
-            preflight: response(&document["components"]["responses"]["Preflight"]),
+            options: response(&document["components"]["responses"]["Options"]),
         }
     }
 
@@ -100,7 +100,7 @@ impl Document {
         let Some(responses) = operations.get(method) else {
             return match status.as_u16() {
                 405 => Ok(&self.method_not_allowed),
-                204 if method == "OPTIONS" => Ok(&self.preflight),
+                204 if method == "OPTIONS" => Ok(&self.options),
                 _ => Err(format!("{status} where {template} has no {method}")),
             };
         };

@@ -6,20 +6,34 @@ use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use super::client::Client;
+use super::namespace::Namespace;
 use super::port::Port;
 use super::process::{Process, Signal, command};
-use super::wait::eventually;
+use super::wait::{eventually, until};
 
 /// From the start to the first 200 of `/readyz`, migrations included.
 const START: Duration = Duration::from_secs(30);
 /// A little more than the default of `--shutdown-grace`, within which it must have ended.
 const STOP: Duration = Duration::from_secs(30);
 
+/// Where the program under test is.
+pub fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_supportline"))
+}
+
 /// The program under test, with nothing of the tests' own environment.
 pub fn supportline(settings: &[(String, String)]) -> Command {
-    let mut supportline = command(env!("CARGO_BIN_EXE_supportline"));
+    let mut supportline = command(program());
     supportline.envs(settings.iter().map(|(name, value)| (name, value)));
     supportline
+}
+
+/// The same command of another program.
+fn of_program(program: &Path, ours: &Command) -> Command {
+    let mut command = command(program);
+    command.args(ours.get_args());
+    command.envs(ours.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command
 }
 
 /// How a process ended that was asked to.
@@ -35,23 +49,62 @@ pub struct Stopped {
 /// over all its lives.
 pub struct Instance {
     process: Process,
-    port: Port,
+    address: SocketAddr,
     client: Client,
+    _port: Port,
 }
 
 impl Instance {
     /// Starts the role; [`Instance::ready`] tells when it is up.
     pub fn start(role: &str, folder: &Path, settings: &[(String, String)]) -> Self {
         let port = Port::free();
+        let address = port.address();
+        Self::launch(role, folder, settings, port, address, |command| command)
+    }
+
+    /// Starts the role of another program. What it answers is not held against today's document.
+    pub fn start_program(
+        program: &Path,
+        role: &str,
+        folder: &Path,
+        settings: &[(String, String)],
+    ) -> Self {
+        let port = Port::free();
+        let address = port.address();
+        let place = |ours: Command| of_program(program, &ours);
+        let instance = Self::launch(role, folder, settings, port, address, place);
+        Self { client: Client::new(address), ..instance }
+    }
+
+    /// Starts the role in a place of its own on the network.
+    pub fn start_in(
+        namespace: &Namespace,
+        role: &str,
+        folder: &Path,
+        settings: &[(String, String)],
+    ) -> Self {
+        let port = Port::free();
+        let address = (namespace.address(), port.number()).into();
+        Self::launch(role, folder, settings, port, address, |command| namespace.enter(&command))
+    }
+
+    fn launch(
+        role: &str,
+        folder: &Path,
+        settings: &[(String, String)],
+        port: Port,
+        address: SocketAddr,
+        place: impl FnOnce(Command) -> Command,
+    ) -> Self {
         let mut command = supportline(settings);
-        command.arg(role).env("SUPPORT_LISTEN", port.address().to_string());
+        command.arg(role).env("SUPPORT_LISTEN", address.to_string());
         let name = format!("{role}-{}", port.number());
-        let process = Process::new(&name, folder, command);
+        let process = Process::new(&name, folder, place(command));
         process.start();
         // A worker has probes and no API.
         let is_edge = ["serve", "ingest"].contains(&role);
-        let client = if is_edge { Client::of_the_api } else { Client::new }(port.address());
-        Self { process, port, client }
+        let client = if is_edge { Client::of_the_api } else { Client::new }(address);
+        Self { process, address, client, _port: port }
     }
 
     /// Waits for `/readyz` to say 200; fails the test, with the log, when the process ends.
@@ -67,7 +120,7 @@ impl Instance {
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.port.address()
+        self.address
     }
 
     /// A client of it.
@@ -94,6 +147,11 @@ impl Instance {
         self.process.is_running()
     }
 
+    /// Sets a variable for the lives to come.
+    pub fn set_env(&self, name: &str, value: &str) {
+        self.process.set_env(name, value);
+    }
+
     /// Kills it (SIGKILL).
     pub fn kill(&self) {
         self.process.kill();
@@ -103,6 +161,18 @@ impl Instance {
     /// Freezes it.
     pub fn pause(&self) {
         self.process.signal(Signal::Stop);
+    }
+
+    /// Freezes it, and returns when it has no thread left that runs: what its files hold then, they
+    /// held at one moment.
+    pub async fn freeze(&self) {
+        self.pause();
+        let threads = format!("/proc/{}/task", self.process.pid().expect("it is running"));
+        until(STOP, "every thread is stopped", async || {
+            let threads = std::fs::read_dir(&threads).expect("its threads");
+            threads.flatten().all(|thread| is_stopped(&thread.path()))
+        })
+        .await;
     }
 
     /// Ends the pause.
@@ -119,9 +189,27 @@ impl Instance {
         Stopped { status, took: asked_at.elapsed() }
     }
 
+    /// As [`Instance::stop_gracefully`], but does not wait for longer than that: then it is killed.
+    pub async fn stop_within(&self, limit: Duration) -> Option<Stopped> {
+        let stopped = tokio::time::timeout(limit, self.stop_gracefully()).await.ok();
+        self.kill();
+        stopped
+    }
+
+    /// Starts it again after its end. [`Instance::ready`] tells when it is up.
+    pub fn relaunch(&self) {
+        self.process.start();
+    }
+
     /// Starts it again after its end and waits until it is ready.
     pub async fn start_again(&self) {
-        self.process.start();
+        self.relaunch();
         self.ready().await;
     }
+}
+
+/// Whether a thread is in the state `T`, which stands behind its name.
+fn is_stopped(thread: &Path) -> bool {
+    let state = std::fs::read_to_string(thread.join("stat")).unwrap_or_default();
+    state.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with('T'))
 }

@@ -13,18 +13,27 @@
 
 pub mod changes;
 pub mod client;
+pub mod clock;
+pub mod cluster;
+pub mod disk;
 pub mod document;
 pub mod event_stream;
 pub mod example;
 pub mod folder;
 pub mod form;
 pub mod instance;
+pub mod link;
+pub mod namespace;
 pub mod port;
+pub mod port_mapper;
 pub mod postgres;
+pub mod previous;
 pub mod process;
 pub mod rabbitmq;
 pub mod redis;
+pub mod seeded;
 pub mod server;
 pub mod servers;
+pub mod stranger;
 pub mod system;
 pub mod wait;

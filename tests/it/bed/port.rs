@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Below the range from which Linux picks the local port of an outgoing connection (32768 and
 /// up): a killed server must find its port free again when it comes back.
-const FIRST: u32 = 10_000;
+pub const FIRST: u32 = 10_000;
 const COUNT: u32 = 22_000;
 
 /// A port of 127.0.0.1, ours until it is dropped.

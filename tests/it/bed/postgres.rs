@@ -1,21 +1,24 @@
 //! A Postgres of our own.
 
 use std::ffi::OsStr;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use sqlx::{Connection, PgConnection};
 
+use super::disk::Disk;
 use super::folder::Folder;
 use super::port::Port;
-use super::process::{Process, Signal, command, run_well};
+use super::process::{Process, Signal, command, run_well, runs_as_root};
 use super::server::{PATIENCE, Server, program};
 use super::wait::eventually;
 
 const USER: &str = "supportline";
 /// Every URL of the bed carries a password, so that a test can look for it in logs and answers.
 pub const PASSWORD: &str = "postgres-secret";
+
+/// Where in its folder its data are.
+const DATA: &str = "data";
 
 /// A Postgres server with a data folder of its own, as durable as in production.
 pub struct Postgres {
@@ -27,7 +30,17 @@ pub struct Postgres {
 impl Postgres {
     /// Makes a new, empty server and starts it.
     pub async fn start() -> Self {
+        Self::start_in(Folder::new("postgres")).await
+    }
+
+    /// The same with its data on a disk of so many mebibytes.
+    pub async fn on_a_small_disk(mebibytes: u32) -> (Self, Disk) {
         let folder = Folder::new("postgres");
+        let disk = Disk::mount(&folder, DATA, mebibytes).await;
+        (Self::start_in(folder).await, disk)
+    }
+
+    async fn start_in(folder: Folder) -> Self {
         initialise(&folder).await;
         let port = Port::free();
         let process = Process::new("postgres", folder.path(), server_command(&folder, &port));
@@ -43,11 +56,21 @@ impl Postgres {
 
     /// Creates an empty database and gives back its URL.
     pub async fn create_database(&self, name: &str) -> String {
-        let mut createdb = command(binary("createdb"));
-        createdb.args(["-h", "127.0.0.1", "-p", &self.port.number().to_string(), "-U", USER, name]);
-        createdb.env("PGPASSWORD", PASSWORD);
-        run_well("createdb", self.folder.path(), createdb, PATIENCE).await;
+        self.run("createdb", &[name]).await;
         self.url(name)
+    }
+
+    /// Removes a database that nobody needs any more.
+    pub async fn drop_database(&self, name: &str) {
+        self.run("dropdb", &["--force", name]).await;
+    }
+
+    /// Runs a program of Postgres's as the owner of everything.
+    async fn run(&self, program: &str, arguments: &[&str]) {
+        let mut command = command(binary(program));
+        command.args(["-h", "127.0.0.1", "-p", &self.port.number().to_string(), "-U", USER]);
+        command.args(arguments).env("PGPASSWORD", PASSWORD);
+        run_well(program, self.folder.path(), command, PATIENCE).await;
     }
 }
 
@@ -84,15 +107,17 @@ async fn initialise(folder: &Folder) {
         run_well("chown", folder.path(), chown, PATIENCE).await;
     }
     let mut initdb = as_ordinary_user(&binary("initdb"));
+    // Small pieces of log: on a small disk, large ones would leave room for nothing else.
+    initdb.arg("--wal-segsize=4");
     // --no-sync spares only the syncing of the empty template; the server itself syncs.
     initdb.args(["--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--auth=md5", "-U", USER]);
-    initdb.arg("-D").arg(folder.join("data")).arg("--pwfile").arg(password_file);
+    initdb.arg("-D").arg(folder.join(DATA)).arg("--pwfile").arg(password_file);
     run_well("initdb", folder.path(), initdb, PATIENCE).await;
 }
 
 fn server_command(folder: &Folder, port: &Port) -> Command {
     let mut postgres = as_ordinary_user(&binary("postgres"));
-    postgres.arg("-D").arg(folder.join("data"));
+    postgres.arg("-D").arg(folder.join(DATA));
     postgres.args(["-h", "127.0.0.1", "-p", &port.number().to_string()]);
     for setting in [
         "fsync=on",                        // Durability is what the tests are about.
@@ -114,10 +139,6 @@ fn as_ordinary_user(program: &Path) -> Command {
     let mut setpriv = command("setpriv");
     setpriv.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program);
     setpriv
-}
-
-fn runs_as_root() -> bool {
-    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
 /// A program of the newest Postgres installed; Debian keeps them off the path.

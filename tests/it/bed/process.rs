@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -13,7 +14,7 @@ use super::wait::eventually;
 
 /// The variables that children share with the tests. Everything else (`DATABASE_URL`,
 /// `SUPPORT_…`, `PG…`, `RABBITMQ_…`) could lead a child to somebody's real installation.
-const INHERITED: [&str; 4] = ["PATH", "RUST_BACKTRACE", "RUST_LOG", "LLVM_PROFILE_FILE"];
+const INHERITED: [&str; 3] = ["PATH", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"];
 
 /// A signal that tests send.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +48,21 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// A command that runs as root: directly, or by a `sudo` that asks for no password.
+pub fn as_root(program: &str) -> Command {
+    if runs_as_root() {
+        return command(program);
+    }
+    let mut sudo = command("sudo");
+    sudo.args(["-n", program]);
+    sudo
+}
+
+/// Whether the tests do.
+pub fn runs_as_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
 /// A child process that lives in a folder and writes its output there; killed when dropped.
 /// It can be started again, with the same command, as often as a test likes.
 pub struct Process {
@@ -78,6 +94,11 @@ impl Process {
         let spawned = lock(&self.command).spawn();
         let child = spawned.unwrap_or_else(|error| panic!("cannot start {}: {error}", self.name));
         *lock(&self.child) = Some(child);
+    }
+
+    /// Sets a variable for the lives to come.
+    pub fn set_env(&self, name: &str, value: &str) {
+        lock(&self.command).env(name, value);
     }
 
     /// Its id, until somebody has waited for its end.

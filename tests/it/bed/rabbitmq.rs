@@ -1,23 +1,33 @@
 //! A RabbitMQ of our own.
 
+use std::fs::{Permissions, write};
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use lapin::{Connection, ConnectionProperties};
-use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
 use super::folder::Folder;
 use super::port::Port;
-use super::process::{Process, Signal, command, run_well};
-use super::server::{PATIENCE, Server, program};
-use super::wait::until;
+use super::port_mapper::PortMapper;
+use super::process::{Process, Signal, command, run, run_well};
+use super::server::{Server, program};
+use super::wait::eventually;
 
 const USER: &str = "supportline";
 /// See [`super::postgres::PASSWORD`].
 pub const PASSWORD: &str = "rabbitmq-secret";
+
+/// Where in its folder its data are.
+const DATA: &str = "mnesia";
+
+/// What the nodes of a cluster know each other by.
+const COOKIE: &str = "supportline-test-bed";
 
 /// `rabbitmqctl` takes a second to start whatever it does, a virtual host 60 ms.
 const VHOSTS_AT_ONCE: usize = 16;
@@ -32,13 +42,20 @@ const CREATE_VHOSTS: &str = r#"
 
 /// `rabbitmqctl list_queues name messages`, but right: of a quorum queue that tells what a timer
 /// saw up to five seconds ago.
+///
+/// A queue whose node was killed before the first entry of the queue's log was on the disk has no
+/// leader when it is back, and calls no election: the log is empty, so it takes itself for new and
+/// waits to be told (seen with RabbitMQ 3.10 on a busy disk). Then it is told here.
 const COUNT_MESSAGES: &str = r#"
     lists:foreach(fun(Q) ->
         Messages = case amqqueue:get_type(Q) of
             rabbit_quorum_queue ->
                 Count = fun rabbit_fifo:query_messages_total/1,
-                {ok, {_, Total}, _} = ra:local_query(amqqueue:get_pid(Q), Count),
-                Total;
+                Member = amqqueue:get_pid(Q),
+                case ra:leader_query(Member, Count) of
+                    {ok, {_, Total}, _} -> Total;
+                    {timeout, _} -> ok = ra:trigger_election(Member), exit(no_leader)
+                end;
             _ ->
                 [{messages, Total}] = rabbit_amqqueue:info(Q, [messages]),
                 Total
@@ -46,11 +63,18 @@ const COUNT_MESSAGES: &str = r#"
         io:format("~s\t~b~n", [element(4, amqqueue:get_name(Q)), Messages])
     end, rabbit_amqqueue:list(<<"VHOST">>))."#;
 
+/// How many nodes have a copy of each quorum queue.
+const COUNT_MEMBERS: &str = r#"
+    lists:foreach(fun(Q) ->
+        #{nodes := Nodes} = amqqueue:get_type_state(Q),
+        io:format("~s\t~b~n", [element(4, amqqueue:get_name(Q)), length(Nodes)])
+    end, rabbit_amqqueue:list_by_type(rabbit_quorum_queue))."#;
+
 /// A RabbitMQ node with its own name, cookie, data and port mapper.
 pub struct RabbitMq {
     node: Process,
-    /// Erlang's port mapper. Left to itself the node starts one as a daemon, which outlives it.
-    epmd: Process,
+    /// Left to itself the node starts one as a daemon, which outlives it.
+    port_mapper: PortMapper,
     control: Control,
     ports: Ports,
     vhosts: Mutex<Vec<String>>,
@@ -60,11 +84,19 @@ pub struct RabbitMq {
 struct Ports {
     amqp: Port,
     distribution: Port,
-    epmd: Port,
 }
 
-/// A boot takes about ten seconds, three times that beside other work.
-const BOOT_MAX: Duration = Duration::from_secs(40);
+/// A boot takes about ten seconds, several times that beside other work. A node that is killed while
+/// it joins others is in nobody's way again only with its disk empty, so this is not short.
+const BOOT_MAX: Duration = Duration::from_secs(90);
+
+/// `rabbitmqctl` takes a second of a processor to begin with. Beside a crowd that wants both, and
+/// builds, it was seen to wait for a minute for it.
+const CONTROL_MAX: Duration = Duration::from_mins(3);
+
+/// How long a node may be up without telling what its queues hold. Less than whoever waits for a queue
+/// to be empty waits, so that the failure names this and not that.
+const TELLING_MAX: Duration = Duration::from_secs(40);
 
 /// Boots tried.
 const STARTS_MAX: usize = 3;
@@ -72,21 +104,73 @@ const STARTS_MAX: usize = 3;
 impl RabbitMq {
     /// Makes a new, empty node and starts it.
     pub async fn start() -> Self {
-        let folder = Folder::new("rabbitmq");
-        let ports = Ports { amqp: Port::free(), distribution: Port::free(), epmd: Port::free() };
-        let environment = environment(folder.path(), &ports);
-        write_configuration(folder.path(), &ports);
-        let control = Control { folder: folder.path().to_owned(), environment };
-
-        let mut epmd = control.command("epmd");
-        epmd.args(["-port", &ports.epmd.number().to_string(), "-address", "127.0.0.1"]);
-        let epmd = Process::new("epmd", folder.path(), epmd);
-        let node = control.command("rabbitmq-server");
-        let node = Process::new("rabbitmq", folder.path(), node);
-
-        let rabbitmq = Self { node, epmd, control, ports, vhosts: Mutex::default(), folder };
+        let rabbitmq = Self::prepare();
         rabbitmq.launch().await;
         rabbitmq
+    }
+
+    /// A new, empty node that is not started yet.
+    pub fn prepare() -> Self {
+        let folder = Folder::new("rabbitmq");
+        let ports = Ports { amqp: Port::free(), distribution: Port::free() };
+        let port_mapper = PortMapper::start();
+        let environment = environment(folder.path(), &ports, &port_mapper);
+        write_configuration(folder.path(), &ports, "");
+        let control = Control { folder: folder.path().to_owned(), environment };
+        let node = control.command("rabbitmq-server");
+        let node = Process::new("rabbitmq", folder.path(), node);
+        Self { node, port_mapper, control, ports, vhosts: Mutex::default(), folder }
+    }
+
+    /// Makes it one of a cluster: it has a cookie like all of them, leaves the field to the majority,
+    /// and joins the others when it boots with nothing on its disk.
+    pub fn join_on_first_boot<'a>(
+        &self,
+        others: impl Iterator<Item = &'a String>,
+        tick_seconds: u32,
+    ) {
+        let mut settings = "cluster_partition_handling = pause_minority\n".to_owned();
+        for (number, name) in (1..).zip(others) {
+            if number == 1 {
+                settings += "cluster_formation.peer_discovery_backend = classic_config\n";
+            }
+            let node = format!("cluster_formation.classic_config.nodes.{number} = {name}\n");
+            settings.push_str(&node);
+        }
+        write_configuration(self.folder.path(), &self.ports, &settings);
+        let ticking = format!("[{{kernel, [{{net_ticktime, {tick_seconds}}}]}}].\n");
+        write(self.folder.join("advanced.config"), ticking).expect("write advanced.config");
+        let cookie = self.folder.join(".erlang.cookie");
+        if !cookie.exists() {
+            write(&cookie, COOKIE).expect("write a cookie");
+            std::fs::set_permissions(cookie, Permissions::from_mode(0o400)).expect("chmod");
+        }
+    }
+
+    /// What other nodes call it.
+    pub fn name(&self) -> String {
+        name(&self.ports)
+    }
+
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.ports.amqp.address()
+    }
+
+    /// Where other nodes connect.
+    pub fn distribution_address(&self) -> SocketAddr {
+        self.ports.distribution.address()
+    }
+
+    /// From now on it finds the other one there.
+    pub fn is_told_of(&self, other: &Self, at: SocketAddr) {
+        let name = other.name();
+        self.port_mapper.point(name.split('@').next().expect("a name"), at.port());
+    }
+
+    /// Removes all that it has on its disk, while it does not run.
+    pub fn wipe(&self) {
+        std::fs::remove_dir_all(self.folder.join(DATA)).expect("remove a node's data");
     }
 
     /// The URL of one of its virtual hosts.
@@ -140,11 +224,6 @@ impl Server for RabbitMq {
 impl RabbitMq {
     /// Whether it answers in time.
     async fn boot(&self) -> bool {
-        self.epmd.start();
-        until(PATIENCE, "epmd listens", async || {
-            TcpStream::connect(self.ports.epmd.address()).await.is_ok()
-        })
-        .await;
         self.node.start();
         let url = self.url("/");
         let answered = async {
@@ -174,17 +253,33 @@ impl Control {
     pub async fn run(&self, arguments: &[&str]) -> String {
         let mut rabbitmqctl = self.command("rabbitmqctl");
         rabbitmqctl.arg("--quiet").args(arguments);
-        run_well("rabbitmqctl", &self.folder, rabbitmqctl, PATIENCE).await
+        run_well("rabbitmqctl", &self.folder, rabbitmqctl, CONTROL_MAX).await
+    }
+
+    /// The same with `rabbitmq-queues`.
+    pub async fn run_queues(&self, arguments: &[&str]) -> String {
+        let mut rabbitmq_queues = self.command("rabbitmq-queues");
+        rabbitmq_queues.arg("--quiet").args(arguments);
+        run_well("rabbitmq-queues", &self.folder, rabbitmq_queues, CONTROL_MAX).await
     }
 
     /// The queues of a virtual host with the number of messages in each, ready or unsettled.
     pub async fn queues(&self, vhost: &str) -> Vec<(String, u64)> {
-        let lines = self.run(&["eval", &COUNT_MESSAGES.replace("VHOST", vhost)]).await;
-        let queue = |line: &str| {
-            let (name, messages) = line.split_once('\t')?;
-            Some((name.to_owned(), messages.parse().ok()?))
-        };
-        lines.lines().filter_map(queue).collect()
+        let count = COUNT_MESSAGES.replace("VHOST", vhost);
+        // For a moment after a boot a quorum queue has no state that this reads.
+        let lines = eventually(TELLING_MAX, "the queues tell what they hold", async || {
+            let mut rabbitmqctl = self.command("rabbitmqctl");
+            rabbitmqctl.args(["--quiet", "eval", &count]);
+            let output = run("rabbitmqctl", &self.folder, rabbitmqctl, CONTROL_MAX).await;
+            if output.status.success() { Ok(output.stdout) } else { Err(output.stderr) }
+        })
+        .await;
+        pairs(&lines)
+    }
+
+    /// The quorum queues with the number of nodes that have a copy of each.
+    pub async fn members(&self) -> Vec<(String, usize)> {
+        pairs(&self.run(&["eval", COUNT_MEMBERS]).await)
     }
 
     async fn create_vhosts(&self, count: usize) -> Vec<String> {
@@ -207,19 +302,32 @@ impl Control {
     }
 }
 
+/// A name and a number a line.
+fn pairs<T: FromStr>(lines: &str) -> Vec<(String, T)> {
+    let pair = |line: &str| {
+        let (name, number) = line.split_once('\t')?;
+        Some((name.to_owned(), number.parse().ok()?))
+    };
+    lines.lines().filter_map(pair).collect()
+}
+
 /// Everything by which two nodes on one machine, or a node and an installed one, could meet.
-fn environment(folder: &Path, ports: &Ports) -> Vec<(&'static str, String)> {
+fn environment(
+    folder: &Path,
+    ports: &Ports,
+    port_mapper: &PortMapper,
+) -> Vec<(&'static str, String)> {
     let inside = |name: &str| folder.join(name).display().to_string();
     vec![
         ("HOME", inside("")), // Where the Erlang cookie is.
-        ("ERL_EPMD_PORT", ports.epmd.number().to_string()),
-        ("RABBITMQ_NODENAME", format!("bed-{}@localhost", ports.amqp.number())),
+        ("ERL_EPMD_PORT", port_mapper.number().to_string()),
+        ("RABBITMQ_NODENAME", name(ports)),
         ("RABBITMQ_NODE_PORT", ports.amqp.number().to_string()),
         ("RABBITMQ_DIST_PORT", ports.distribution.number().to_string()),
         // For rabbitmqctl's own end: a range that no Port is in, and room for many at once.
         ("RABBITMQ_CTL_DIST_PORT_MIN", "32100".to_owned()),
         ("RABBITMQ_CTL_DIST_PORT_MAX", "32700".to_owned()),
-        ("RABBITMQ_MNESIA_BASE", inside("mnesia")),
+        ("RABBITMQ_MNESIA_BASE", inside(DATA)),
         ("RABBITMQ_LOG_BASE", inside("log")),
         ("RABBITMQ_LOGS", "-".to_owned()),
         ("RABBITMQ_PID_FILE", inside("rabbitmq.pid")),
@@ -230,16 +338,21 @@ fn environment(folder: &Path, ports: &Ports) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn write_configuration(folder: &Path, ports: &Ports) {
+fn name(ports: &Ports) -> String {
+    format!("bed-{}@localhost", ports.amqp.number())
+}
+
+fn write_configuration(folder: &Path, ports: &Ports, more: &str) {
     let settings = format!(
         "listeners.tcp.1 = {}\n\
          default_user = {USER}\n\
          default_pass = {PASSWORD}\n\
          log.console = true\n\
          log.console.level = warning\n\
-         log.file = false\n",
+         log.file = false\n\
+         {more}",
         ports.amqp.address()
     );
-    std::fs::write(folder.join("rabbitmq.conf"), settings).expect("write rabbitmq.conf");
-    std::fs::write(folder.join("enabled_plugins"), "[].\n").expect("write enabled_plugins");
+    write(folder.join("rabbitmq.conf"), settings).expect("write rabbitmq.conf");
+    write(folder.join("enabled_plugins"), "[].\n").expect("write enabled_plugins");
 }

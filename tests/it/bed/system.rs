@@ -1,6 +1,7 @@
 //! Whole installations of ours: the program under test, in one process or in many.
 
 use std::future::IntoFuture;
+use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -11,7 +12,9 @@ use super::client::{Answer, Client};
 use super::folder::Folder;
 use super::form::Form;
 use super::instance::{Instance, Stopped, supportline};
-use super::process::{Output, run};
+use super::namespace::Namespace;
+use super::previous::known_to;
+use super::process::{Output, Process, command, run};
 use super::servers::Backing;
 use super::wait::eventually;
 
@@ -34,6 +37,7 @@ pub struct Plan {
     backing: Option<Backing>,
     edges: usize,
     workers: usize,
+    desks: usize,
     settings: Vec<(String, String)>,
 }
 
@@ -50,9 +54,22 @@ impl Plan {
         self
     }
 
+    /// One process of the role `desk` as well, where `serve` is not all there is.
+    pub fn with_desk(mut self) -> Self {
+        self.desks = usize::from(self.backing.is_some());
+        self
+    }
+
     /// Sets an environment variable for all processes; the last word on a name counts.
     pub fn with_env(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Sets several.
+    pub fn with_all(mut self, settings: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value));
+        self.settings.extend(settings);
         self
     }
 
@@ -67,8 +84,9 @@ impl Plan {
         let start = |role| Instance::start(role, folder.path(), &settings);
         let edges: Vec<_> = (0..self.edges).map(|_| start(edge_role)).collect();
         let workers: Vec<_> = (0..self.workers).map(|_| start("worker")).collect();
-        join_all(edges.iter().chain(&workers).map(Instance::ready)).await;
-        TestSystem { edges, workers, settings, backing: self.backing, folder }
+        let desks: Vec<_> = (0..self.desks).map(|_| start("desk")).collect();
+        join_all(edges.iter().chain(&workers).chain(&desks).map(Instance::ready)).await;
+        TestSystem { edges, workers, desks, settings, backing: self.backing, folder }
     }
 }
 
@@ -85,6 +103,7 @@ impl IntoFuture for Plan {
 pub struct TestSystem {
     edges: Vec<Instance>,
     workers: Vec<Instance>,
+    desks: Vec<Instance>,
     settings: Vec<(String, String)>,
     backing: Option<Backing>,
     folder: Folder,
@@ -93,17 +112,22 @@ pub struct TestSystem {
 impl TestSystem {
     /// One process `serve` on the embedded backends.
     pub fn embedded() -> Plan {
-        Plan { backing: None, edges: 1, workers: 0, settings: Vec::new() }
+        Plan { backing: None, edges: 1, workers: 0, desks: 0, settings: Vec::new() }
     }
 
     /// One process `ingest` and one `worker`, unless told otherwise, on three servers.
     pub fn distributed(backing: Backing) -> Plan {
-        Plan { backing: Some(backing), edges: 1, workers: 1, settings: Vec::new() }
+        Plan { backing: Some(backing), edges: 1, workers: 1, desks: 0, settings: Vec::new() }
     }
 
     /// The process that is the public edge, or one of them.
     pub fn edge(&self, index: usize) -> &Instance {
         &self.edges[index]
+    }
+
+    /// The process that answers staff: the desk, or the one that is everything.
+    pub fn desk(&self) -> &Instance {
+        self.desks.first().unwrap_or(&self.edges[0])
     }
 
     /// One of the workers of a distributed installation.
@@ -127,7 +151,7 @@ impl TestSystem {
     }
 
     /// What a distributed installation stands on, if this is one.
-    pub fn is_on(&self) -> Option<&Backing> {
+    pub fn backing_if_any(&self) -> Option<&Backing> {
         self.backing.as_ref()
     }
 
@@ -177,6 +201,45 @@ impl TestSystem {
         queues
     }
 
+    /// Starts one more process, on the same servers as seen from another place.
+    pub fn start_on(&self, role: &str, backing: &Backing) -> Instance {
+        Instance::start(role, self.folder.path(), &self.settings_on(backing))
+    }
+
+    /// The same with settings of its own on top.
+    pub fn start_on_with(
+        &self,
+        role: &str,
+        backing: &Backing,
+        settings: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Instance {
+        let own = settings.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let settings: Vec<_> = self.settings_on(backing).into_iter().chain(own).collect();
+        Instance::start(role, self.folder.path(), &settings)
+    }
+
+    /// The same in a place of its own on the network.
+    pub fn start_in(&self, namespace: &Namespace, role: &str, backing: &Backing) -> Instance {
+        Instance::start_in(namespace, role, self.folder.path(), &self.settings_on(backing))
+    }
+
+    /// Starts one more process, of another program.
+    pub fn start_program(&self, program: &Path, role: &str) -> Instance {
+        let settings = known_to(program, &self.settings);
+        Instance::start_program(program, role, self.folder.path(), &settings)
+    }
+
+    /// Runs a one-shot command of another program.
+    pub async fn run_program(&self, program: &Path, arguments: &[&str]) -> Output {
+        let mut command = command(program);
+        command.envs(known_to(program, &self.settings)).args(arguments);
+        run("one-shot", self.folder.path(), command, ONE_SHOT).await
+    }
+
+    fn settings_on(&self, backing: &Backing) -> Vec<(String, String)> {
+        self.settings.iter().cloned().chain(urls(backing)).collect()
+    }
+
     /// Audits the installation with `supportline verify`: exit code 0 means all holds.
     pub async fn verify(&self) -> Output {
         self.run(&["verify"]).await
@@ -194,19 +257,30 @@ impl TestSystem {
         run("one-shot", self.folder.path(), command, ONE_SHOT).await
     }
 
+    /// Starts a one-shot command with the installation's settings.
+    pub fn start(&self, arguments: &[&str]) -> Process {
+        let mut command = supportline(&self.settings);
+        command.args(arguments);
+        let process = Process::new("started", self.folder.path(), command);
+        process.start();
+        process
+    }
+
     /// Asks every running process to stop, all at once; edges first in the answer, then workers.
     pub async fn stop_gracefully(&self) -> Vec<Stopped> {
-        let running = self.edges.iter().chain(&self.workers).filter(|each| each.is_running());
+        let all = self.edges.iter().chain(&self.workers).chain(&self.desks);
+        let running = all.filter(|each| each.is_running());
         join_all(running.map(Instance::stop_gracefully)).await
     }
 }
 
 /// All of a test's requests come from one address. Where limits are the subject, they are set.
-pub const UNLIMITED: [(&str, &str); 4] = [
+pub const UNLIMITED: [(&str, &str); 5] = [
     ("SUPPORT_LIMIT_CREATE", "off"),
     ("SUPPORT_LIMIT_LOOKUP", "off"),
     ("SUPPORT_LIMIT_STATS", "off"),
     ("SUPPORT_LIMIT_ATTEMPTS", "off"),
+    ("SUPPORT_LIMIT_GUESSES", "off"),
 ];
 
 fn common_settings(folder: &Folder) -> Vec<(String, String)> {

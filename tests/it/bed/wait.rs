@@ -31,6 +31,19 @@ pub async fn eventually<T, E: Debug>(
     value
 }
 
+/// How long something may take that is promised within a time: that long where the test has the
+/// machine to itself (`ALONE=1`, which `make times` sets), and otherwise four times as long, since
+/// dozens of tests with servers of their own may share two processors.
+pub fn within(promised: Duration) -> Duration {
+    const ROOM: u32 = 4;
+    if is_alone() { promised } else { promised * ROOM }
+}
+
+/// Whether the test has the machine to itself.
+pub fn is_alone() -> bool {
+    std::env::var_os("ALONE").is_some()
+}
+
 /// Waits until the condition holds; fails the test, naming `what`, at the deadline.
 pub async fn until(deadline: Duration, what: &str, mut condition: impl AsyncFnMut() -> bool) {
     eventually(deadline, what, async || condition().await.then_some(()).ok_or("not yet")).await;

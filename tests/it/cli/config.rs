@@ -4,8 +4,10 @@ use std::fs;
 
 use common::config::Setting;
 
-use super::invoke;
+use super::running::Running;
+use super::{invoke, settings};
 use crate::bed::folder::Folder;
+use crate::bed::process::Signal;
 
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
@@ -54,6 +56,18 @@ async fn what_does_not_fit_together_is_listed_and_then_refused() {
     let line = super::only_line(&output, 2);
     assert!(line.starts_with("error: of the three servers only REDIS_URL is set"), "{line}");
     assert!(!folder.join("data").exists(), "to look is not to begin");
+}
+
+#[tokio::test]
+async fn a_filter_of_log_lines_that_is_none_is_refused_and_an_empty_one_is_not_set() {
+    let folder = Folder::new("config");
+    let refused = invoke(folder.path(), &[("RUST_LOG", "supportline=loud")], &["config"]).await;
+    let line = super::only_line(&refused, 2);
+    assert!(line.starts_with("error: RUST_LOG is \"supportline=loud\"; accepted: "), "{line}");
+    let empty = settings(&[("RUST_LOG", "")]);
+    let serve = Running::start("serve", folder.path(), &empty).await;
+    assert!(serve.stop(Signal::Term).await.0.success());
+    assert!(serve.stderr().contains("stopped, with everything finished"), "{}", serve.stderr());
 }
 
 /// Columns are two or more blanks apart.

@@ -17,7 +17,8 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// The personal part of every form that becomes a letter here.
 const SECRET: &str = "only for support to read";
 
-async fn listed(system: &TestSystem) -> Vec<Value> {
+/// The letters, as programs read them.
+pub async fn listed(system: &TestSystem) -> Vec<Value> {
     let output = system.run(&["dead-letters", "list", "--json"]).await;
     assert_eq!((output.status.code(), &*output.stderr), (Some(0), ""), "{output:?}");
     assert!(!output.stdout.contains(SECRET), "a list is not personal");
@@ -25,7 +26,7 @@ async fn listed(system: &TestSystem) -> Vec<Value> {
 }
 
 /// Makes the store reject what it would otherwise take, and submits so many forms.
-async fn make_letters(system: &TestSystem, is_embedded: bool, count: usize) {
+pub async fn make_letters(system: &TestSystem, is_embedded: bool, count: usize) {
     let forbid = if is_embedded {
         "CREATE TRIGGER forbidden BEFORE INSERT ON tickets WHEN NEW.message LIKE 'only for%' \
          BEGIN SELECT RAISE(ABORT, 'forbidden'); END"
@@ -40,7 +41,8 @@ async fn make_letters(system: &TestSystem, is_embedded: bool, count: usize) {
     until(DEADLINE, "they are letters", async || listed(system).await.len() == count).await;
 }
 
-async fn mend(system: &TestSystem, is_embedded: bool) {
+/// Takes back what [`make_letters`] did to the store.
+pub async fn mend(system: &TestSystem, is_embedded: bool) {
     let allow = if is_embedded {
         "DROP TRIGGER forbidden"
     } else {
@@ -51,7 +53,8 @@ async fn mend(system: &TestSystem, is_embedded: bool) {
 
 async fn letters_are_looked_at(system: &TestSystem, letters: &[Value]) {
     let table = system.run(&["dead-letters", "list", "--limit", "2"]).await;
-    assert_eq!(table.stdout.lines().count(), 3, "{table:?}");
+    assert_eq!(table.stdout.lines().count(), 4, "{table:?}");
+    assert!(table.stdout.ends_with("\n5 letters: 5 rejected.\n"), "{table:?}");
     assert_eq!(table.stderr, format!("The oldest 2 of {}.\n", letters.len()));
     for letter in letters {
         assert_eq!(letter["code"], "rejected");
@@ -88,7 +91,7 @@ async fn letters_become_tickets_or_go(system: &TestSystem, is_embedded: bool) {
     .await;
 
     mend(system, is_embedded).await;
-    let gone = system.run(&["dead-letters", "discard", id(1)]).await;
+    let gone = system.run(&["dead-letters", "discard", id(1), "--because", "spam"]).await;
     assert_eq!((gone.status.code(), &*gone.stdout), (Some(0), "1 letter is deleted.\n"));
     let again = system.run(&["dead-letters", "requeue", id(2), id(1)]).await;
     let expected = format!("error: there is no dead letter {} (any more)", id(1));
@@ -148,8 +151,19 @@ async fn what_is_asked_wrongly_is_told_and_nothing_is_done() {
         &["dead-letters", "show", "1", "2"],
         &["dead-letters", "requeue"],
         &["dead-letters", "requeue", "1", "--all"],
+        &["dead-letters", "requeue", "1", "--reason", "rejected"],
+        &["dead-letters", "requeue", "--all", "--older-than", "1h"],
+        &["dead-letters", "requeue", "--all", "--rate", "0/s"],
+        &["dead-letters", "requeue", "--all", "--because", ""],
         &["dead-letters", "discard"],
-        &["dead-letters", "discard", "--all", "1"],
+        &["dead-letters", "discard", "--because", "x"],
+        &["dead-letters", "discard", "1", "--because", " "],
+        &["dead-letters", "discard", "1", "--because", "a\nb"],
+        &["dead-letters", "discard", "--all", "1", "--because", "x"],
+        &["dead-letters", "show", "1", "--reveal", "--body"],
+        &["dead-letters", "list", "--reason", "tedium"],
+        &["dead-letters", "list", "--older-than", "2w"],
+        &["dead-letters", "log", "--limit", "0"],
         &["dead-letters", "list", "--limit", "0"],
         &["dead-letters", "list", "--limit", "65536"],
         &["dead-letters", "list", "1"],

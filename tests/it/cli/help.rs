@@ -6,9 +6,10 @@ use super::invoke;
 use crate::bed::folder::Folder;
 
 /// The commands that take settings.
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 16] = [
     "serve",
     "ingest",
+    "desk",
     "worker",
     "migrate",
     "config",
@@ -21,6 +22,7 @@ const COMMANDS: [&str; 14] = [
     "dead-letters show",
     "dead-letters requeue",
     "dead-letters discard",
+    "dead-letters log",
 ];
 /// Those that take none.
 const WITHOUT_SETTINGS: [&str; 4] = ["completions", "man", "token", "dead-letters"];
@@ -97,7 +99,8 @@ async fn every_flag_shown_is_taken() {
             "worker-lanes" | "batch-max" => "7",
             "trusted-proxies" => "10.0.0.0/8",
             "client-address-header" => "forwarded",
-            "limit-create" | "limit-lookup" | "limit-stats" | "limit-attempts" => "3/10m",
+            "limit-create" | "limit-lookup" | "limit-stats" | "limit-attempts"
+            | "limit-guesses" => "3/10m",
             _ => "1s",
         };
         let given = format!("--{flag}={value}");

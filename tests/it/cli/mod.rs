@@ -2,10 +2,11 @@
 
 mod config;
 mod cors;
-mod dead_letters;
+pub mod dead_letters;
 mod documents;
 mod help;
 mod kill;
+mod letters_on_record;
 mod load;
 mod logs;
 mod one_shot;
@@ -17,7 +18,9 @@ mod start;
 mod stop;
 mod tokens;
 mod traces;
-mod verify;
+mod traces_of_outages;
+pub mod verify;
+mod wrong_settings;
 
 use std::path::Path;
 use std::time::Duration;

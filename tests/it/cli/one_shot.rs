@@ -49,6 +49,22 @@ async fn a_distributed_installation_is_migrated_as_often_as_one_likes() {
     Running::start("worker", folder.path(), &settings(&unmigrated)).await;
 }
 
+/// The schema is the same under any key, and `migrate` may run where the key is not known.
+#[tokio::test]
+async fn migrate_takes_no_key_for_that_of_the_installation() {
+    let folder = Folder::new("migrate");
+    let backing = Servers::shared().await.backing().await;
+    let own = servers(&backing);
+    let other = "f".repeat(64);
+    let foreign = [own[0], own[1], own[2], ("SUPPORT_NUMBER_KEY", other.as_str())];
+    assert_eq!(invoke(folder.path(), &foreign, &["migrate"]).await.status.code(), Some(0));
+    Running::start("worker", folder.path(), &settings(&own)).await;
+    assert_eq!(invoke(folder.path(), &foreign, &["migrate"]).await.status.code(), Some(0));
+    let embedded = Folder::new("migrate");
+    assert_eq!(invoke(embedded.path(), &[], &["migrate"]).await.status.code(), Some(0));
+    assert!(!embedded.join("data/number-key").exists());
+}
+
 #[tokio::test]
 async fn a_schema_that_is_not_there_is_told_in_one_line() {
     let folder = Folder::new("migrate");

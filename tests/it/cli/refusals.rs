@@ -158,13 +158,13 @@ async fn some_servers_are_refused_and_the_missing_ones_named() {
 #[tokio::test]
 async fn a_distributed_installation_needs_a_key_and_a_role_needs_servers() {
     let folder = Folder::new("refusals");
-    for command in ["serve", "ingest", "worker", "migrate", "verify"] {
+    for command in ["serve", "ingest", "desk", "worker", "migrate", "verify"] {
         let output = invoke(folder.path(), &SERVERS, &[command]).await;
         let line = only_line(&output, 2);
         assert!(line.starts_with("error: number-key (SUPPORT_NUMBER_KEY) is not set;"), "{line}");
         assert!(line.ends_with("make it with `openssl rand -hex 32`"), "{line}");
     }
-    for role in ["ingest", "worker"] {
+    for role in ["ingest", "desk", "worker"] {
         let output = invoke(folder.path(), &[("SUPPORT_NUMBER_KEY", KEY)], &[role]).await;
         let line = only_line(&output, 2);
         let expected =
@@ -181,12 +181,24 @@ async fn a_flag_that_a_command_does_not_use_is_refused_and_no_secret_shown() {
         (["migrate", "--reply-wait=1s"], "unexpected argument '--reply-wait'"),
         (["--reply-wait=1s", "migrate"], "`supportline migrate` does not use --reply-wait"),
         (["worker", "--admin-token=hunter2hunter2hunter2"], "unexpected argument '--admin-token'"),
+        (["desk", "--limit-create=3/10m"], "unexpected argument '--limit-create'"),
     ] {
         let output = invoke(folder.path(), &[], &arguments).await;
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         assert!(output.stderr.contains(said), "{output:?}");
         assert!(!output.stderr.contains("hunter2"), "{output:?}");
     }
+}
+
+#[tokio::test]
+async fn a_spool_is_refused_where_there_is_no_broker_to_wait_for() {
+    let folder = Folder::new("refusals");
+    let output = invoke(folder.path(), &[], &["serve", "--spool-dir", "spool"]).await;
+    let line = only_line(&output, 2);
+    let expected = "error: --spool-dir is set, and none of the three servers; an embedded";
+    assert!(line.starts_with(expected), "{line}");
+    assert!(!folder.join("spool").exists(), "a spool");
+    assert_nothing_was_made(&folder);
 }
 
 /// A start that is refused has not begun.

@@ -12,6 +12,7 @@ use super::{invoke, only_line, settings};
 use crate::bed::client::{Asking, Client};
 use crate::bed::folder::Folder;
 use crate::bed::process::Signal;
+use crate::bed::servers::Servers;
 use crate::bed::system::ADMIN_TOKEN;
 
 #[tokio::test]
@@ -127,9 +128,55 @@ async fn a_foreign_number_key_is_refused_in_one_line() {
     let foreign = "0".repeat(64);
     let environment = [("SUPPORT_LISTEN", "127.0.0.1:0"), ("SUPPORT_NUMBER_KEY", &foreign)];
     let output = invoke(folder.path(), &environment, &["serve"]).await;
-    let line = only_line(&output, 1);
-    assert!(line.starts_with("error: the number key (fingerprint "), "{line}");
+    let line = only_line(&output, 2);
+    assert!(line.contains("SUPPORT_NUMBER_KEY") && line.contains("accepted: "), "{line}");
     assert!(!line.contains(&foreign), "{line}");
+}
+
+#[tokio::test]
+async fn a_foreign_number_key_ends_each_role_of_a_distributed_installation_as_a_bad_setting() {
+    let folder = Folder::new("start");
+    let backing = Servers::shared().await.backing().await;
+    let with_key = |key| {
+        [
+            ("SUPPORT_LISTEN", "127.0.0.1:0"),
+            ("DATABASE_URL", backing.database_url.as_str()),
+            ("AMQP_URL", backing.amqp_url.as_str()),
+            ("REDIS_URL", backing.redis_url.as_str()),
+            ("SUPPORT_NUMBER_KEY", key),
+        ]
+    };
+    let (own, foreign) = ("0".repeat(64), "f".repeat(64));
+    drop(Running::start("worker", folder.path(), &settings(&with_key(&own))).await);
+    for role in ["serve", "ingest", "worker"] {
+        let output = invoke(folder.path(), &with_key(&foreign), &[role]).await;
+        assert_eq!(output.status.code(), Some(2), "{role}: {output:?}");
+        // Behind what is logged until the database is reached.
+        let mut lines = output.stderr.lines().filter(|line| !line.starts_with('{'));
+        let (line, other) = (lines.next().unwrap(), lines.next());
+        assert_eq!(other, None, "{role}: {output:?}");
+        assert!(line.starts_with("error: number-key (SUPPORT_NUMBER_KEY, "), "{role}: {line}");
+        assert!(line.contains("; accepted: "), "{role}: {line}");
+        assert!(!output.stderr.contains(&foreign), "{role}: {output:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_gone_is_asked_for_and_not_made_anew() {
+    let folder = Folder::new("start");
+    let serve = Running::start("serve", folder.path(), &settings(&[])).await;
+    serve.stop(Signal::Term).await;
+    let file = folder.join("data/number-key");
+    let key = fs::read(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    for command in ["serve", "verify"] {
+        let output = invoke(folder.path(), &[("SUPPORT_LISTEN", "127.0.0.1:0")], &[command]).await;
+        let line = only_line(&output, 1);
+        assert!(line.contains("data/number-key"), "{line}");
+        assert!(!file.exists(), "{command} made another one");
+    }
+    fs::write(&file, key).unwrap();
+    serve.start_again().await;
 }
 
 /// A printed curl line, read as a shell and curl would.

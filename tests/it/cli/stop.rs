@@ -100,7 +100,8 @@ async fn a_signal_ends_a_distributed_installation_with_everything_stored() {
     let shared = [shared, settings(&UNLIMITED)].concat();
     let edge = Running::start("ingest", folder.path(), &shared).await;
     let worker = Running::start("worker", folder.path(), &shared).await;
-    signals_end_it_well(&[edge, worker]).await;
+    let desk = Running::start("desk", folder.path(), &shared).await;
+    signals_end_it_well(&[edge, worker, desk]).await;
 }
 
 /// The head of a request is there, so it is one; its body has the ten seconds of any body.

@@ -1,6 +1,8 @@
 //! `supportline verify`: 0 where everything holds, 1 and the reason where something does not.
 
-use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Confirmation, Connection, ConnectionProperties};
+use sqlx::{Connection as _, Executor, PgConnection, SqliteConnection};
 
 use super::invoke;
 use crate::bed::folder::Folder;
@@ -39,6 +41,43 @@ async fn faults(system: &TestSystem) -> Vec<String> {
     failed
 }
 
+/// What is changed, what is told of it, and how it is mended; the last is not.
+const HARMS: [(&str, &str, &str); 7] = [
+    (
+        "UPDATE statistics SET count = count + 1 WHERE dimension = 'subject' AND value = 'billing'",
+        "FAILED 1 counts differ from a recount: subject billing says 2, recounted 1",
+        "UPDATE statistics SET count = count - 1 WHERE dimension = 'subject' AND value = 'billing'",
+    ),
+    (
+        "UPDATE tickets SET number = substr(number, 1, 9) || '0' || substr(number, 10) WHERE subject = 'feature'",
+        "FAILED 1 of 5 ticket numbers are wrong: \"SUP-",
+        "UPDATE tickets SET number = substr(number, 1, 9) || substr(number, 11) WHERE subject = 'feature'",
+    ),
+    (
+        "UPDATE tickets SET number = 'x' || number WHERE subject = 'general'",
+        "FAILED 1 of 5 ticket numbers are wrong: \"xSUP-",
+        "UPDATE tickets SET number = substr(number, 2) WHERE subject = 'general'",
+    ),
+    (
+        "UPDATE tickets SET user_agent = number, number = '' WHERE subject = 'account'",
+        "FAILED 1 of 5 ticket numbers are wrong: \"\" is not well formed",
+        "UPDATE tickets SET number = user_agent, user_agent = NULL WHERE subject = 'account'",
+    ),
+    (
+        "UPDATE installation SET value = 'x' || value WHERE name = 'number_key_fingerprint'",
+        "FAILED the number key has the fingerprint ",
+        "UPDATE installation SET value = substr(value, 2) WHERE name = 'number_key_fingerprint'",
+    ),
+    (
+        "INSERT INTO ledger (id, accepted_at, is_unaccounted) \
+         VALUES ('00000000-0000-0000-0000-000000000007', '2026-11-22T10:30:00.000Z', true)",
+        "FAILED 1 accepted submissions are neither tickets nor dead letters nor on their way; the \
+         oldest was accepted at 2026-11-22T10:30:00Z",
+        "DELETE FROM ledger",
+    ),
+    ("UPDATE ticket_counters SET next = 0", "FAILED 5 of 5 ticket numbers are wrong: \"SUP-", ""),
+];
+
 async fn verify_tells_good_from_bad(system: &TestSystem, is_embedded: bool) {
     assert_eq!(faults(system).await, [""; 0], "a fresh installation");
     for subject in ["technical", "billing", "feature", "account", "general"] {
@@ -49,29 +88,7 @@ async fn verify_tells_good_from_bad(system: &TestSystem, is_embedded: bool) {
     system.stop_gracefully().await;
     assert_eq!(faults(system).await, [""; 0], "and while it does not");
 
-    let once = [
-        (
-            "UPDATE statistics SET count = count + 1 WHERE dimension = 'subject' AND value = 'billing'",
-            "FAILED 1 counts differ from a recount: subject billing says 2, recounted 1",
-            "UPDATE statistics SET count = count - 1 WHERE dimension = 'subject' AND value = 'billing'",
-        ),
-        (
-            "UPDATE tickets SET number = 'SUP-2026-0' || substr(number, 10) WHERE subject = 'feature'",
-            "FAILED 1 of 5 ticket numbers are wrong: \"SUP-2026-0",
-            "UPDATE tickets SET number = 'SUP-2026-' || substr(number, 11) WHERE subject = 'feature'",
-        ),
-        (
-            "UPDATE tickets SET number = 'x' || number WHERE subject = 'general'",
-            "FAILED 1 of 5 ticket numbers are wrong: \"xSUP-",
-            "UPDATE tickets SET number = substr(number, 2) WHERE subject = 'general'",
-        ),
-        (
-            "UPDATE ticket_counters SET next = 0",
-            "FAILED 5 of 5 ticket numbers are wrong: \"SUP-",
-            "",
-        ),
-    ];
-    for (harm, told, repair) in once {
+    for (harm, told, repair) in HARMS {
         tamper(system, is_embedded, harm).await;
         let faults_told = faults(system).await;
         assert!(
@@ -83,17 +100,52 @@ async fn verify_tells_good_from_bad(system: &TestSystem, is_embedded: bool) {
             assert_eq!(faults(system).await, [""; 0], "after {repair}");
         }
     }
+    several_faults_are_told_at_once(system, is_embedded).await;
+}
+
+async fn several_faults_are_told_at_once(system: &TestSystem, is_embedded: bool) {
     let forget = if is_embedded {
         "UPDATE relay SET position = 0"
     } else {
         "UPDATE relay SET transaction_id = '0'"
     };
     tamper(system, is_embedded, forget).await;
+    tamper(
+        system,
+        is_embedded,
+        "DELETE FROM audit_entries \
+         WHERE ticket_id IN (SELECT id FROM tickets WHERE subject = 'general')",
+    )
+    .await;
+    if is_embedded {
+        let bury = "INSERT INTO dead_letters (body, code, detail, first_seen_at, attempts) \
+                    VALUES (x'00', 'unreadable', 'none', '2026-11-22T10:30:00.000Z', 1)";
+        tamper(system, is_embedded, bury).await;
+    } else {
+        publish_to(system, "support.dead-letters").await;
+        publish_to(system, "support.unrouted").await;
+    }
     let faults_told = faults(system).await;
-    assert!(
-        faults_told.contains(&"FAILED 5 events are not published".to_owned()),
-        "{faults_told:?}"
-    );
+    for (told, is_expected) in [
+        ("FAILED 4 events are not published", true),
+        ("FAILED 1 tickets lack their audit entry", true),
+        ("FAILED 1 messages are dead letters; the first 1: 1 ", true),
+        ("FAILED 1 messages are unrouted", !is_embedded),
+    ] {
+        let is_told = faults_told.iter().any(|line| line.starts_with(told));
+        assert_eq!(is_told, is_expected, "{told}: {faults_told:?}");
+    }
+}
+
+/// Puts a message into a queue that nobody consumes while the workers are away.
+async fn publish_to(system: &TestSystem, queue: &str) {
+    let url = &system.backing().amqp_url;
+    let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+    let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+    let published = channel.basic_publish("".into(), queue.into(), options, b"?", properties);
+    assert_eq!(published.await.unwrap().await.unwrap(), Confirmation::Ack(None));
 }
 
 #[tokio::test]

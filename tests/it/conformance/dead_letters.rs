@@ -4,18 +4,19 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::domain::Submission;
+use common::domain::{DeadLetterCode, Submission};
 use common::envelope;
-use common::ports::dead_letters::{DeadLetters, LetterId, ListedLetter, Selection};
+use common::ports::dead_letters::{DeadLetters, Filter, LetterId, ListedLetter, Selection};
 use common::ports::queue::{
     Consumer, DeadLetter, DeadLetterReason, Delivery, Outcome, Prefetch, Settlement,
 };
 
 use super::installation::{Installation, submission};
 use super::on_both_backends;
+use super::overseers::Watching;
 use crate::bed::wait::{eventually, until};
 
-const DEADLINE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_secs(20);
 
 on_both_backends! {
     looking_at_letters_changes_nothing,
@@ -28,8 +29,27 @@ on_both_backends! {
     a_letter_that_is_not_there_is_left_out,
 }
 
+/// Letters as they lie there, whatever they are.
+pub async fn list(letters: &dyn DeadLetters, limit: u32) -> Vec<ListedLetter> {
+    letters.list(&Filter::default(), limit).await.unwrap().letters
+}
+
+pub async fn requeue(letters: &dyn DeadLetters, which: &Selection) -> Vec<LetterId> {
+    letters.requeue(which, &Watching::default()).await.unwrap()
+}
+
+pub async fn discard(letters: &dyn DeadLetters, which: &Selection) -> Vec<LetterId> {
+    letters.discard(which, &Watching::default()).await.unwrap()
+}
+
+fn the_code(word: &str) -> DeadLetterCode {
+    DeadLetterCode::ALL.into_iter().find(|code| code.as_str() == word).expect("a code of ours")
+}
+
 /// Buries bodies, in their order.
-async fn bury(it: &Installation, code: &'static str, bodies: Vec<Bytes>) -> Vec<ListedLetter> {
+pub async fn bury(it: &Installation, code: &'static str, bodies: Vec<Bytes>) -> Vec<ListedLetter> {
+    let letters = it.backend.operator().await.dead_letters;
+    let there = list(&*letters, 65_535).await.len();
     let mut edge = it.backend.edge().await;
     let mut consumer = it.backend.worker().await.consumers.open(Prefetch::Many).await.unwrap();
     until(DEADLINE, "the publisher is ready", async || edge.publisher.is_ready()).await;
@@ -39,26 +59,25 @@ async fn bury(it: &Installation, code: &'static str, bodies: Vec<Bytes>) -> Vec<
     let count = bodies.len();
     let letter = |(number, body): (u32, _)| DeadLetter {
         body,
-        reason: DeadLetterReason { code, detail: format!("letter {number}") },
+        reason: DeadLetterReason { code: the_code(code), detail: format!("letter {number}") },
     };
     let dead_letters = (0..).zip(bodies).map(letter);
     let outcome = Outcome::Done { receipts: Vec::new(), dead_letters: dead_letters.collect() };
     consumer.settle(vec![Settlement { tag: delivery.tag, outcome }]).await.unwrap();
     offered.await.unwrap().unwrap();
     edge.receipts.close();
-    let letters = it.backend.operator().await.dead_letters;
-    let buried = eventually(DEADLINE, "the letters are there", async || {
-        let listed = letters.list(65_535).await.unwrap();
-        if listed.len() == count { Ok(listed) } else { Err(listed.len()) }
+    let mut buried = eventually(DEADLINE, "the letters are there", async || {
+        let listed = list(&*letters, 65_535).await;
+        if listed.len() == there + count { Ok(listed) } else { Err(listed.len()) }
     })
     .await;
     // Not before: with its connection an acknowledgement could go that is still on its way.
     drop(consumer);
-    buried
+    buried.split_off(there)
 }
 
 /// Envelopes of one submission each.
-fn envelopes(count: u32) -> (Vec<Submission>, Vec<Bytes>) {
+pub fn envelopes(count: u32) -> (Vec<Submission>, Vec<Bytes>) {
     let submissions: Vec<_> = (0..count).map(submission).collect();
     let bodies = submissions.iter().map(|it| envelope::encode(std::slice::from_ref(it))).collect();
     (submissions, bodies)
@@ -78,7 +97,7 @@ fn done(delivery: &Delivery) -> Settlement {
     Settlement { tag: delivery.tag, outcome }
 }
 
-fn these(letters: &[&ListedLetter]) -> Selection {
+pub fn these(letters: &[&ListedLetter]) -> Selection {
     Selection::These(letters.iter().map(|letter| letter.id.clone()).collect())
 }
 
@@ -94,8 +113,8 @@ async fn looking_at_letters_changes_nothing(it: Installation) {
     assert_eq!(details(&buried), expected);
     let letters = it.backend.operator().await.dead_letters;
     for _ in 0..3 {
-        assert_eq!(letters.list(65_535).await.unwrap(), buried);
-        assert_eq!(letters.list(7).await.unwrap(), buried[..7]);
+        assert_eq!(list(&*letters, 65_535).await, buried);
+        assert_eq!(list(&*letters, 7).await, buried[..7]);
         for number in [0, 33, 69] {
             let found = letters.find(&buried[number].id).await.unwrap().unwrap();
             assert_eq!(
@@ -114,9 +133,9 @@ async fn a_requeued_letter_is_delivered_again(it: Installation) {
     let (submissions, bodies) = envelopes(3);
     let buried = bury(&it, "rejected", bodies).await;
     let operator = it.backend.operator().await;
-    let requeued = operator.dead_letters.requeue(&these(&[&buried[1]])).await.unwrap();
+    let requeued = requeue(&*operator.dead_letters, &these(&[&buried[1]])).await;
     assert_eq!(requeued, [buried[1].id.clone()]);
-    let left = operator.dead_letters.list(10).await.unwrap();
+    let left = list(&*operator.dead_letters, 10).await;
     assert_eq!(left, [buried[0].clone(), buried[2].clone()], "at once");
     assert!(operator.dead_letters.find(&buried[1].id).await.unwrap().is_none());
 
@@ -141,14 +160,14 @@ async fn a_requeued_letter_that_fails_again_is_a_letter_again(it: Installation) 
     let buried = bury(&it, "unreadable", vec![rubbish.clone()]).await;
     let letters = it.backend.operator().await.dead_letters;
     let mut consumer = it.backend.worker().await.consumers.open(Prefetch::Many).await.unwrap();
-    assert_eq!(letters.requeue(&Selection::All).await.unwrap().len(), 1);
+    assert_eq!(requeue(&*letters, &Selection::All).await.len(), 1);
     let delivery = receive(consumer.as_mut()).await;
     assert!(delivery.content.is_err(), "{delivery:?}");
-    let reason = DeadLetterReason { code: "unreadable", detail: "still".to_owned() };
+    let reason = DeadLetterReason { code: DeadLetterCode::Unreadable, detail: "still".to_owned() };
     let settlement = Settlement { tag: delivery.tag, outcome: Outcome::Dead(reason) };
     consumer.settle(vec![settlement]).await.unwrap();
     let again = eventually(DEADLINE, "it is there again, alone", async || {
-        let listed = letters.list(10).await.unwrap();
+        let listed = list(&*letters, 10).await;
         if listed.len() == 1 && listed[0].detail == "still" { Ok(listed) } else { Err(listed) }
     })
     .await;
@@ -167,7 +186,7 @@ async fn a_requeued_part_of_an_envelope_is_an_envelope(it: Installation) {
     bury(&it, "invalid", vec![part]).await;
     let mut consumer = it.backend.worker().await.consumers.open(Prefetch::Many).await.unwrap();
     let letters = it.backend.operator().await.dead_letters;
-    assert_eq!(letters.requeue(&Selection::All).await.unwrap().len(), 1);
+    assert_eq!(requeue(&*letters, &Selection::All).await.len(), 1);
     let delivery = receive(consumer.as_mut()).await;
     assert_eq!(submission_of(&delivery), submissions[0]);
     consumer.settle(vec![done(&delivery)]).await.unwrap();
@@ -178,12 +197,12 @@ async fn a_discarded_letter_is_gone(it: Installation) {
     let buried = bury(&it, "rejected", bodies).await;
     let letters = it.backend.operator().await.dead_letters;
     let odd: Vec<_> = buried.iter().skip(1).step_by(2).collect();
-    assert_eq!(letters.discard(&these(&odd)).await.unwrap().len(), 100);
-    let left = letters.list(65_535).await.unwrap();
+    assert_eq!(discard(&*letters, &these(&odd)).await.len(), 100);
+    let left = list(&*letters, 65_535).await;
     assert_eq!(left, buried.iter().step_by(2).cloned().collect::<Vec<_>>());
-    assert_eq!(letters.discard(&Selection::All).await.unwrap().len(), 100);
-    assert_eq!(letters.list(65_535).await.unwrap(), []);
-    assert_eq!(letters.discard(&Selection::All).await.unwrap(), []);
+    assert_eq!(discard(&*letters, &Selection::All).await.len(), 100);
+    assert_eq!(list(&*letters, 65_535).await, []);
+    assert_eq!(discard(&*letters, &Selection::All).await, []);
     let audit = it.backend.audit().await.queue;
     assert_eq!(audit.depths().await.unwrap(), common::ports::audit::Depths::default());
 }
@@ -195,9 +214,13 @@ async fn other_letters_keep_their_place(it: Installation) {
     for (number, requeues) in [(45, true), (0, false), (87, true), (50, false)] {
         let taken = expected.remove(number);
         let which = these(&[&taken]);
-        let handled = if requeues { letters.requeue(&which) } else { letters.discard(&which) };
-        assert_eq!(handled.await.unwrap(), [taken.id]);
-        assert_eq!(letters.list(65_535).await.unwrap(), expected);
+        let handled = if requeues {
+            requeue(&*letters, &which).await
+        } else {
+            discard(&*letters, &which).await
+        };
+        assert_eq!(handled, [taken.id]);
+        assert_eq!(list(&*letters, 65_535).await, expected);
     }
 }
 
@@ -210,7 +233,7 @@ async fn two_operators_at_a_time_lose_no_letter(it: Installation) {
         operators.iter().map(|it| requeue_until_gone(&*it.dead_letters, &all_but_last));
     let handled: usize = futures_util::future::join_all(requeueing).await.into_iter().sum();
     assert!(handled >= 149, "{handled}: each by at least one of them");
-    assert_eq!(operators[0].dead_letters.list(10).await.unwrap(), [buried[149].clone()]);
+    assert_eq!(list(&*operators[0].dead_letters, 10).await, [buried[149].clone()]);
 
     // So many are buried together that they need not lie in the order of their making.
     let left: usize = buried[149].detail.trim_start_matches("letter ").parse().unwrap();
@@ -230,8 +253,8 @@ async fn two_operators_at_a_time_lose_no_letter(it: Installation) {
 async fn requeue_until_gone(letters: &dyn DeadLetters, which: &Selection) -> usize {
     let mut handled = 0;
     until(DEADLINE, "none of them is left", async || {
-        handled += letters.requeue(which).await.unwrap().len();
-        letters.list(10).await.unwrap().iter().filter(|it| which.contains(&it.id)).count() == 0
+        handled += requeue(letters, which).await.len();
+        !list(letters, 10).await.iter().any(|it| which.contains(&it.id, &it.code, it.first_seen_at))
     })
     .await;
     handled
@@ -245,11 +268,11 @@ async fn a_letter_that_is_not_there_is_left_out(it: Installation) {
     for id in unknown.map(LetterId::new) {
         assert!(letters.find(&id).await.unwrap().is_none());
         let mut ids = BTreeSet::from([id]);
-        assert_eq!(letters.requeue(&Selection::These(ids.clone())).await.unwrap(), []);
+        assert_eq!(requeue(&*letters, &Selection::These(ids.clone())).await, []);
         ids.extend([LetterId::new("neither")]);
-        assert_eq!(letters.discard(&Selection::These(ids)).await.unwrap(), []);
+        assert_eq!(discard(&*letters, &Selection::These(ids)).await, []);
     }
     let mixed = Selection::These([buried[1].id.clone(), LetterId::new("x")].into());
-    assert_eq!(letters.discard(&mixed).await.unwrap(), [buried[1].id.clone()]);
-    assert_eq!(letters.list(10).await.unwrap(), buried[..1]);
+    assert_eq!(discard(&*letters, &mixed).await, [buried[1].id.clone()]);
+    assert_eq!(list(&*letters, 10).await, buried[..1]);
 }

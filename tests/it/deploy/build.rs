@@ -53,7 +53,7 @@ async fn compose_builds_this_image_and_asks_its_health_as_it_says() {
     let compose = Compose::read(folder.path(), &read(".env.example")).await;
     let file = Dockerfile::ours();
     let ours: Vec<_> = compose.ours().map(|(name, _)| name).collect();
-    assert_eq!(ours, ["ingest", "migrate", "worker"]);
+    assert_eq!(ours, ["desk", "ingest", "migrate", "worker"]);
     for (name, service) in compose.ours() {
         assert_eq!(service.build.as_ref().unwrap().dockerfile, "deploy/Dockerfile");
         if let Some(command) = service.health_command() {
@@ -80,8 +80,10 @@ async fn the_build_is_given_all_that_cargo_needs_and_no_secret() {
     copy.arg(folder.path()).args(&taken);
     run_well("cp", folder.path(), copy, Duration::from_secs(30)).await;
 
+    // For this platform alone: cargo has fetched what that needs, and no more.
     let mut cargo = command(env!("CARGO"));
-    cargo.args(["metadata", "--locked", "--offline", "--format-version=1", "--manifest-path"]);
+    cargo.args(["metadata", "--locked", "--offline", "--format-version=1"]);
+    cargo.args(["--filter-platform", &host(folder.path()).await, "--manifest-path"]);
     cargo.arg(folder.join("Cargo.toml")).envs(registry());
     let metadata = run_well("cargo", folder.path(), cargo, Duration::from_mins(1)).await;
     let metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap();
@@ -91,13 +93,23 @@ async fn the_build_is_given_all_that_cargo_needs_and_no_secret() {
     }
 }
 
+/// The platform that was built for.
+async fn host(folder: &Path) -> String {
+    let mut rustc = command("rustc");
+    rustc.arg("-vV").envs(registry());
+    let version = run_well("rustc", folder, rustc, Duration::from_secs(30)).await;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    host.expect("rustc names it").to_owned()
+}
+
 /// Where cargo has the sources of the dependencies, if that was said.
 fn registry() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
     let names = ["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "HOME"];
     names.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)))
 }
 
-/// Whatever a crate reads while it is compiled lies in a folder that the build is given.
+/// Whatever a crate reads while it is compiled lies in a folder that the build is given; its tests,
+/// which are not built there, may read anything.
 #[test]
 fn what_is_compiled_in_lies_where_the_build_has_it() {
     let taken = taken();
@@ -105,7 +117,9 @@ fn what_is_compiled_in_lies_where_the_build_has_it() {
     let mut found = 0;
     for file in folders.iter().flat_map(|folder| rust_files(&path(folder))) {
         let text = std::fs::read_to_string(&file).unwrap();
-        for included in text.split("include_str!(\"").skip(1).filter_map(|it| it.split('"').next())
+        let shipped = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap();
+        for included in
+            shipped.split("include_str!(\"").skip(1).filter_map(|it| it.split('"').next())
         {
             let target = file.parent().unwrap().join(included).canonicalize().unwrap();
             let is_given = folders.iter().any(|folder| target.starts_with(path(folder)));

@@ -9,7 +9,7 @@
 //! | `172.31.250.0/24`, which is `EDGE_SUBNET` | the loopback address, from which the proxy comes here |
 //! | `FRONT_PROXY` in `.env`, which is empty | an address of a proxy in front |
 //! | `/usr/local/bin/supportline` | a copy of the program under test |
-//! | `0.0.0.0:8080`, `ingest:8080` | an address of the loopback interface for each container, one port |
+//! | `0.0.0.0:8080`, `ingest:8080`, `desk:8080` | an address of the loopback interface for each container, one port |
 //! | `bind :8080`, `http://127.0.0.1:8080` | the proxy's port |
 //! | `127.0.0.11:53`, which is Docker's name server | ours |
 //!
@@ -28,6 +28,7 @@ use super::compose::{Compose, Service};
 use super::dockerfile::Dockerfile;
 use super::names::Names;
 use super::read;
+use crate::api::metrics::Metrics;
 use crate::bed::client::Client;
 use crate::bed::folder::Folder;
 use crate::bed::port::Port;
@@ -116,6 +117,7 @@ impl Engine {
             ("bind :8080", format!("bind {}", port.address())),
             ("127.0.0.11:53", names.address().to_string()),
             ("ingest:8080", format!("ingest:{}", self.port.number())),
+            ("desk:8080", format!("desk:{}", self.port.number())),
         ];
         let mut unused: Vec<_> = mapping.iter().map(|(from, _)| *from).collect();
         let mut haproxy = command(&service.command[0]);
@@ -202,6 +204,12 @@ impl Container<'_> {
             assert!(self.process.is_running(), "{}: {}", self.name, self.process.log());
             assert!(Instant::now() < deadline, "{}: {check:?} {}", self.name, self.process.log());
         }
+    }
+
+    /// How many forms it has answered, by its own figures.
+    pub async fn forms_taken(&self) -> f64 {
+        let metrics = Metrics::of(&Client::new(self.listen)).await;
+        metrics.sum("submissions_total", &[])
     }
 
     /// Asks it to stop, as `docker compose stop` does. Fails the test where Docker would kill it.

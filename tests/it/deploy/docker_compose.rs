@@ -96,7 +96,10 @@ async fn every_service_is_hardened_bounded_watched_and_started_again() {
     let folder = Folder::new("compose");
     let compose = Compose::read(folder.path(), &example()).await;
     let names: Vec<_> = compose.services.keys().map(String::as_str).collect();
-    assert_eq!(names, ["ingest", "migrate", "postgres", "proxy", "rabbitmq", "redis", "worker"]);
+    assert_eq!(
+        names,
+        ["desk", "ingest", "migrate", "postgres", "proxy", "rabbitmq", "redis", "worker"]
+    );
     for (name, service) in &compose.services {
         let is_one_shot = name == "migrate";
         assert_eq!(service.security_opt, ["no-new-privileges:true"], "{name}");
@@ -133,6 +136,7 @@ async fn what_others_wait_for_can_come_about() {
     }
     let waits = |name: &str| compose.services[name].depends_on.keys().collect::<Vec<_>>();
     assert_eq!(waits("ingest"), ["migrate", "postgres", "rabbitmq", "redis"]);
+    assert_eq!(waits("desk"), ["migrate", "postgres", "rabbitmq", "redis"]);
     assert_eq!(waits("worker"), ["migrate", "postgres", "rabbitmq", "redis"]);
     assert_eq!(waits("proxy"), ["ingest"]);
 }

@@ -114,6 +114,8 @@ async fn the_services_of_the_compose_file_do_as_processes_what_they_shall_do_as_
     let third = engine.container("ingest", 5);
     third.up().await;
     names.set(&[second, third.ip()]);
+    let forms = async || third.forms_taken().await > 0.0;
+    until(PATIENCE, "the proxy has found it", forms).await;
     crowd.goes_on_for(100).await;
     // And now the other goes in an orderly way: all that is left is the new one.
     assert!(edges[1].stop().await.success(), "{}", edges[1].process.log());
@@ -141,13 +143,21 @@ async fn the_services_of_the_compose_file_do_as_processes_what_they_shall_do_as_
 async fn a_ticket_is_made_and_seen(proxy: SocketAddr) {
     let visitor = Visitor::number(50_000);
     let made = visitor.post(proxy, &Form::valid(), "x-request-id: from-the-outside\r\n").await;
-    assert_eq!(made.status, 201, "{made:?}");
+    // On a busy machine the first number may take longer than a visitor waits for it.
+    assert!(matches!(made.status, 201 | 202), "{made:?}");
     assert!(made.head.contains("x-request-id: from-the-outside"), "{made:?}");
-    let number = made.json()["data"]["ticketNumber"].as_str().unwrap().to_owned();
+    let id = made.json()["data"]["id"].as_str().unwrap().to_owned();
+    let mut visitors = (55_000..).map(Visitor::number);
+    let number = eventually(PATIENCE, "it has a number", async || {
+        let visitor = visitors.next().unwrap();
+        let found = visitor.get(proxy, &format!("/api/support/ticket/{id}"), "").await;
+        let number = found.json()["data"]["ticketNumber"].as_str().map(str::to_owned);
+        number.ok_or(found)
+    })
+    .await;
     let found = visitor.get(proxy, &format!("/api/support/ticket/{number}"), "").await;
     assert_eq!((found.status, &found.json()["data"]["status"]), (200, &"open".into()));
     // Told at once, though the stream goes on and a buffer would not be full for long.
-    let id = made.json()["data"]["id"].as_str().unwrap().to_owned();
     let events = format!("/api/support/ticket/{id}/events");
     let line = visitor.follow(proxy, &events, "data:").await;
     assert!(line.contains(&number), "{line}");
@@ -176,12 +186,14 @@ async fn nobody_is_there(proxy: &Proxy) {
 }
 
 async fn each_is_one_ticket(proxy: SocketAddr, count: usize) {
-    let visitor = Visitor::number(50_004);
     let token = "authorization: Bearer example0admin0token\r\n";
+    let mut visitors = (51_000..).map(Visitor::number);
     eventually(PATIENCE, "every form is one ticket", async || {
+        // Another one each time: thirty looks a minute are all that one may have.
+        let visitor = visitors.next().unwrap();
         let seen = visitor.get(proxy, "/api/support/stats", token).await;
-        let total = seen.json()["data"]["total"].as_u64().unwrap();
-        if total == count as u64 { Ok(()) } else { Err(format!("{total} of {count}")) }
+        let total = seen.json()["data"]["total"].as_u64();
+        if total == Some(count as u64) { Ok(()) } else { Err(format!("{count}: {seen:?}")) }
     })
     .await;
 }

@@ -5,11 +5,13 @@
 //! commands, environments and health checks, with nothing changed but names and ports.
 
 mod addresses;
+mod alerts;
 mod build;
 mod compose;
 mod containers;
 mod docker_compose;
 mod dockerfile;
+mod edges_local;
 mod failover;
 mod mute;
 mod names;

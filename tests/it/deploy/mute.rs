@@ -57,12 +57,30 @@ impl Drop for Mute {
 }
 
 async fn meet(mut stream: TcpStream, posts: Arc<AtomicU32>) {
-    let mut head = [0; 4096];
-    // A form of these tests comes in one piece, and a health check does.
-    let length = stream.read(&mut head).await.unwrap_or_default();
-    if head[..length].starts_with(b"POST") {
+    let mut request = Vec::new();
+    // To its end: what hangs up with a part of it unread resets the connection, and the proxy may
+    // still be writing.
+    while !is_whole(&request) {
+        match stream.read_buf(&mut request).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+    }
+    if request.starts_with(b"POST") {
         posts.fetch_add(1, Ordering::Relaxed);
     } else {
         let _ = stream.write_all(WELL).await;
     }
+}
+
+/// Whether the head is there, and as much of a body as it promises.
+fn is_whole(request: &[u8]) -> bool {
+    const END: &[u8] = b"\r\n\r\n";
+    let Some(head_bytes) = request.windows(END.len()).position(|it| it == END) else {
+        return false;
+    };
+    let head = String::from_utf8_lossy(&request[..head_bytes]).to_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    let body_bytes = length.map_or(0, |length| length.parse().expect("a length"));
+    request.len() >= head_bytes + END.len() + body_bytes
 }

@@ -12,7 +12,7 @@ async fn systemd_accepts_the_units() {
     let folder = Folder::new("systemd");
     let mut systemd = command("systemd-analyze");
     systemd.arg("verify");
-    for (role, port) in [("ingest", 8081), ("worker", 8091)] {
+    for (role, port) in [("ingest", 8081), ("desk", 8071), ("worker", 8091)] {
         let unit = read(&format!("deploy/systemd/supportline-{role}@.service"));
         let run = format!("/usr/local/bin/supportline {role} --listen 127.0.0.1:%i");
         assert!(unit.contains(&run), "{unit}");

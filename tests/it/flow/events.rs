@@ -15,6 +15,7 @@ use super::figure;
 use crate::bed::example::{python_consumer, rust_consumer};
 use crate::bed::form::Form;
 use crate::bed::process::Process;
+use crate::bed::seeded::Seeded;
 use crate::bed::servers::Servers;
 use crate::bed::system::TestSystem;
 use crate::bed::wait::{eventually, until};
@@ -52,19 +53,6 @@ const CHANGE_TICKETS: &str = "
     GROUP BY value ORDER BY value
     ON CONFLICT (dimension, value, shard) DO UPDATE SET count = kept.count + excluded.count";
 
-/// Numbers that a seed gives, the same each time (`SplitMix64`).
-struct Seeded(u64);
-
-impl Seeded {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn events_survive_the_kills_of_their_relay() {
     let (tickets, kills) = (figure("TICKETS", 400), figure("KILLS", 3));
@@ -75,12 +63,12 @@ async fn events_survive_the_kills_of_their_relay() {
     bound(&system, "listener").await;
     let changers = [Changer::start(&system, 2 * seed), Changer::start(&system, 2 * seed + 1)];
 
-    let mut random = Seeded(seed);
+    let mut random = Seeded::new(seed);
     let mut accepted = 0;
     for round in 0..kills {
         let share = tickets / kills + usize::from(round < tickets % kills);
         let relay = relay_of(&system).await;
-        let kill_after = Duration::from_millis(random.next() % KILLED_WITHIN_MS);
+        let kill_after = Duration::from_millis(random.draw() % KILLED_WITHIN_MS);
         let load = submit(&system, share);
         let kill = async {
             tokio::time::sleep(kill_after).await;
@@ -184,12 +172,12 @@ impl Changer {
         let url = system.backing().database_url.clone();
         let changing = tokio::spawn(async move {
             let mut connection = PgConnection::connect(&url).await.unwrap();
-            let (mut random, mut statements) = (Seeded(seed), 0);
+            let (mut random, mut statements) = (Seeded::new(seed), 0);
             while !stop.load(Ordering::Relaxed) {
-                let query = sqlx::query(CHANGE_TICKETS).bind(random.next().cast_signed());
+                let query = sqlx::query(CHANGE_TICKETS).bind(random.draw().cast_signed());
                 // Two who change the same tickets may have to begin again.
                 statements += usize::from(query.execute(&mut connection).await.is_ok());
-                tokio::time::sleep(Duration::from_millis(random.next() % 40)).await;
+                tokio::time::sleep(Duration::from_millis(random.draw() % 40)).await;
             }
             statements
         });

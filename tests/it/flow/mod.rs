@@ -2,21 +2,24 @@
 
 mod changelogs;
 mod crashers;
-mod crowd;
+pub mod crowd;
 mod crowd_tests;
 mod events;
 mod faults;
 mod keys;
 mod limits;
+mod links;
+pub mod listener;
 mod numbers;
 mod poison;
 mod progress;
 mod progress_crowd;
 mod relays;
-mod stored;
+mod seeded_text;
+pub mod stored;
 
 /// A figure from the environment, for the long runs of the same tests: see the `Makefile`.
-fn figure(name: &str, default: usize) -> usize {
+pub fn figure(name: &str, default: usize) -> usize {
     match std::env::var(name) {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text}")),
         Err(_) => default,

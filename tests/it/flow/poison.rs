@@ -10,14 +10,15 @@ use common::clock::SystemClock;
 use common::domain::Submission;
 use common::envelope;
 use common::ports::backend::AuditPorts;
-use common::ports::queue::BuriedLetter;
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeleteOptions};
+use common::ports::queue::{BuriedLetter, Prefetch};
+use lapin::BasicProperties;
+use lapin::options::QueueDeleteOptions;
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
 
 use super::crowd::submit_all;
 use crate::bed::form::Form;
-use crate::bed::servers::{Backing, Servers};
+use crate::bed::servers::Servers;
+use crate::bed::stranger::Stranger;
 use crate::bed::system::TestSystem;
 use crate::bed::wait::{eventually, until};
 use crate::conformance::installation::{Installation, publish_until_told, submission};
@@ -29,33 +30,6 @@ on_both_backends! {
 }
 
 const DEADLINE: Duration = Duration::from_secs(20);
-
-/// Publishes to the edge's exchange as somebody else might.
-struct Stranger {
-    channel: Channel,
-    _connection: Connection,
-}
-
-impl Stranger {
-    async fn at(backing: &Backing) -> Self {
-        let options = ConnectionProperties::default();
-        let connection = Connection::connect(&backing.amqp_url, options).await.unwrap();
-        let channel = connection.create_channel().await.unwrap();
-        channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
-        Self { channel, _connection: connection }
-    }
-
-    async fn publish_to(&self, exchange: &str, body: &[u8], properties: BasicProperties) {
-        let options = BasicPublishOptions::default();
-        let published =
-            self.channel.basic_publish(exchange.into(), "any".into(), options, body, properties);
-        assert_eq!(published.await.unwrap().await.unwrap(), Confirmation::Ack(None));
-    }
-
-    async fn publish(&self, body: &[u8]) {
-        self.publish_to("support.intake", body, BasicProperties::default()).await;
-    }
-}
 
 async fn letters(audit: &AuditPorts, count: usize) -> Vec<BuriedLetter> {
     eventually(DEADLINE, "the dead letters are there", async || {
@@ -77,6 +51,10 @@ async fn foreign_messages_end_in_the_dead_letters_bytes_intact_and_neighbours_un
         (Bytes::from_static(b"\xff\xfe\x00"), "unreadable"),
         (Bytes::from_static(b"[1, [{}]]"), "unreadable"),
         (Bytes::from_static(b"{\"v\":1,\"submissions\":[]}"), "unreadable"),
+        (Bytes::from_static(b"null"), "unreadable"),
+        (Bytes::from_static(b"\"v\""), "unreadable"),
+        (Bytes::from_static(b"{\"submissions\":[{}]}"), "unreadable"),
+        (good.replacen("\"v\":1", "\"v\":\"1\"", 1).into(), "unreadable"),
         (good.replacen("\"v\":1", "\"v\":2", 1).into(), "unknown-version"),
         (vec![b'{'; envelope::BODY_BYTES_MAX + 1].into(), "unreadable"),
         (vec![0; 5 * 1024 * 1024].into(), "unreadable"),
@@ -86,14 +64,20 @@ async fn foreign_messages_end_in_the_dead_letters_bytes_intact_and_neighbours_un
         let answer = system.submit(&Form::valid()).await;
         assert_eq!(answer.status, 201, "a neighbour: {}", answer.text());
     }
+    // Without what names it, it could be told from no other.
+    let nameless = good.replacen("\"id\":", "\"notId\":", 1);
+    assert_ne!(nameless, good);
+    stranger.publish(nameless.as_bytes()).await;
+    foreign.push((Bytes::copy_from_slice(item_of(&nameless).as_bytes()), "invalid"));
     // One bad submission in an envelope is buried alone, as its own bytes.
     let bad = good.replace("Ada", "\\u0000da");
-    let item = &bad["{\"v\":1,\"submissions\":[".len()..bad.len() - "]}".len()];
+    let item = item_of(&bad);
     let pair = good.replacen("]}", &format!(",{item}]}}"), 1);
     stranger.publish(pair.as_bytes()).await;
     foreign.push((Bytes::copy_from_slice(item.as_bytes()), "invalid"));
 
-    system.settled(9).await;
+    // Each of those before had a neighbour, and the pair had a good one.
+    system.settled(13).await;
     let audit = Installation::on(backing).backend.audit().await;
     let buried = letters(&audit, foreign.len()).await;
     let buried: BTreeMap<_, _> = buried.into_iter().map(|it| (it.body, it.code)).collect();
@@ -101,6 +85,11 @@ async fn foreign_messages_end_in_the_dead_letters_bytes_intact_and_neighbours_un
     assert!(buried == expected, "bodies or reasons differ: {:?}", buried.values());
     let verify = system.verify().await;
     assert_eq!(verify.status.code(), Some(1), "verify tells of dead letters");
+}
+
+/// The only submission of an envelope, as it is written there.
+fn item_of(envelope: &str) -> &str {
+    &envelope["{\"v\":1,\"submissions\":[".len()..envelope.len() - "]}".len()]
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,6 +132,33 @@ async fn what_was_not_routed_becomes_a_ticket_too() {
     let stranger = Stranger::at(&backing).await;
     stranger.publish_to("support.unrouted", &body, BasicProperties::default()).await;
     system.settled(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_holds_one_message_that_was_not_routed() {
+    let backing = Servers::shared().await.backing().await;
+    let it = Installation::on(backing.clone());
+    let worker = it.backend.worker().await;
+    // Declares the queues.
+    drop(worker.consumers.open(Prefetch::One).await.unwrap());
+    let stranger = Stranger::at(&backing).await;
+    for number in 0..10 {
+        let body = envelope::encode(&[submission(number)]);
+        stranger.publish_to("support.unrouted", &body, BasicProperties::default()).await;
+    }
+    let audit = it.backend.audit().await;
+    for prefetch in [Prefetch::One, Prefetch::Many] {
+        until(DEADLINE, "all of them wait", async || {
+            audit.queue.depths().await.unwrap().unrouted == 10
+        })
+        .await;
+        let mut consumer = worker.consumers.open(prefetch).await.unwrap();
+        assert_eq!(consumer.receive(1_000).await.unwrap().len(), 1, "{prefetch:?}");
+        let second = consumer.receive(1_000);
+        let second = tokio::time::timeout(Duration::from_millis(300), second).await;
+        assert!(second.is_err(), "{prefetch:?}: nothing more before it is settled");
+        assert_eq!(audit.queue.depths().await.unwrap().unrouted, 9, "{prefetch:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

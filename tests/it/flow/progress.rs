@@ -11,12 +11,15 @@ use crate::bed::form::Form;
 use crate::bed::server::Server;
 use crate::bed::servers::Servers;
 use crate::bed::system::{TICKETS, TestSystem};
-use crate::bed::wait::eventually;
+use crate::bed::wait::{eventually, within};
 
 /// In normal running.
 const SOON: Duration = Duration::from_secs(5);
 /// Over the restart of a broker, or the hand-over of a relay that died.
 const LATE: Duration = Duration::from_secs(40);
+
+/// A stop that waited for streams would take as long as the grace: 25 seconds.
+const STOPPED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Submits forms until one is a ticket at once, as they all are on a machine with time to spare,
 /// and gives back its id and number.
@@ -119,7 +122,7 @@ async fn streams_end_when_their_instance_stops(system: &TestSystem) {
     }
     let stopped = system.edge(0).stop_gracefully().await;
     assert_eq!(stopped.status.code(), Some(0), "{}", system.edge(0).log());
-    assert!(stopped.took < Duration::from_secs(2), "{:?}", stopped.took);
+    assert!(stopped.took < within(STOPPED_WITHIN), "{:?}", stopped.took);
     for stream in &mut streams {
         assert_eq!(stream.next(SOON).await, None);
     }

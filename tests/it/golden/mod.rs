@@ -1,8 +1,12 @@
-//! Envelopes as they were once sent. A file here is never changed: a message that an older release
-//! left in the queue must become the same tickets in every later one.
+//! What one release writes and another reads, as it was once written: envelopes, receipts (tested
+//! beside their code), events, dead letters, what Redis holds. A file here is never changed: a message
+//! that an older release left in the queue must become the same tickets in every later one.
 //!
 //! A new shape of the current version, such as a new optional field, gets a file of its own.
 
+mod events;
+mod letters;
+mod redis;
 mod schemas;
 
 use bytes::Bytes;
@@ -120,7 +124,7 @@ fn todays_encoder_writes_exactly_these_bytes() {
 #[test]
 fn every_file_here_is_tested() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden");
-    let is_golden = |path: &std::path::PathBuf| path.extension().is_some_and(|it| it == "json");
+    let is_golden = |path: &std::path::PathBuf| path.to_string_lossy().contains("/envelope-");
     let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut found: Vec<_> =
         paths.filter(is_golden).map(|path| std::fs::read(path).unwrap()).collect();

@@ -21,10 +21,15 @@ fn schema(kind: EventKind) -> Value {
     serde_json::from_str(text).expect("a schema is JSON")
 }
 
-fn event(kind: EventKind) -> CloudEvent {
+fn cloud_event(kind: EventKind) -> CloudEvent {
+    CloudEvent::from(&event(kind))
+}
+
+/// An event of the smallest ticket there is.
+pub fn event(kind: EventKind) -> Event {
     let submission = minimal();
     let ticket_id: SubmissionId = submission.id;
-    CloudEvent::from(&Event {
+    Event {
         id: EventId::of(ticket_id, 1),
         ticket_id,
         number: "SUP-2026-544740".parse().unwrap(),
@@ -38,7 +43,7 @@ fn event(kind: EventKind) -> CloudEvent {
         at: submission.submitted_at,
         submitted_at: submission.submitted_at,
         trace: submission.trace,
-    })
+    }
 }
 
 fn keys(object: &Value) -> BTreeSet<&str> {
@@ -48,7 +53,7 @@ fn keys(object: &Value) -> BTreeSet<&str> {
 #[test]
 fn every_event_has_a_schema_that_tells_of_each_field_and_of_no_other() {
     for kind in EventKind::ALL {
-        let (schema, event) = (schema(*kind), event(*kind));
+        let (schema, event) = (schema(*kind), cloud_event(*kind));
         assert_eq!(schema["$id"], event.dataschema);
         let data = serde_json::to_value(&event.data).unwrap();
         let required: BTreeSet<_> =
@@ -94,7 +99,7 @@ fn the_document_names_every_kind_attribute_and_field() {
     let sample = DOCUMENT.split("```json\n").nth(1).and_then(|it| it.split("```").next());
     let sample: Value = serde_json::from_str(sample.expect("a sample")).expect("which is JSON");
     for kind in EventKind::ALL {
-        let event = event(*kind);
+        let event = cloud_event(*kind);
         assert!(DOCUMENT.contains(&format!("`{}`", event.r#type)), "{kind}");
         assert!(DOCUMENT.contains(&format!("schemas/{kind}.json")), "{kind}");
         assert_eq!(keys(&sample), keys(&serde_json::to_value(&event.data).unwrap()));

@@ -22,20 +22,26 @@ const SERVERS: &[&str] = &["lapin", "sqlx", "redis", "deadpool-redis"];
 const OPAQUE_ERRORS: &[&str] = &["anyhow", "eyre"];
 
 /// Every package of the workspace; one that is not here has no place yet.
-const LAYERS: [(&str, Layer); 6] = [
+const LAYERS: [(&str, Layer); 8] = [
     ("supportline-common", Layer { ours: &[], forbidden: &[HTTP, SERVERS, OPAQUE_ERRORS] }),
-    ("supportline-ingest", Layer { ours: COMMON, forbidden: &[SERVERS, OPAQUE_ERRORS] }),
+    ("supportline-desk", Layer { ours: ROLE, forbidden: &[SERVERS, OPAQUE_ERRORS] }),
+    ("supportline-http", Layer { ours: COMMON, forbidden: &[SERVERS, OPAQUE_ERRORS] }),
+    ("supportline-ingest", Layer { ours: ROLE, forbidden: &[SERVERS, OPAQUE_ERRORS] }),
     ("supportline-worker", Layer { ours: COMMON, forbidden: &[HTTP, SERVERS, OPAQUE_ERRORS] }),
     ("supportline-embedded", Layer { ours: COMMON, forbidden: &[HTTP, OPAQUE_ERRORS] }),
     ("supportline-distributed", Layer { ours: COMMON, forbidden: &[HTTP, OPAQUE_ERRORS] }),
     ("supportline", Layer { ours: ALL, forbidden: &[SERVERS] }),
 ];
 const COMMON: &[&str] = &["supportline-common"];
+/// A role that answers over HTTP.
+const ROLE: &[&str] = &["supportline-common", "supportline-http"];
 /// The program alone knows both a role and a backend.
 const ALL: &[&str] = &[
     "supportline-common",
+    "supportline-desk",
     "supportline-distributed",
     "supportline-embedded",
+    "supportline-http",
     "supportline-ingest",
     "supportline-worker",
 ];

@@ -4,6 +4,7 @@
 
 mod documents;
 mod layers;
+mod migrations;
 mod sizes;
 mod statements;
 mod words;

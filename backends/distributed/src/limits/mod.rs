@@ -52,8 +52,7 @@ impl SharedLimiter {
 
     async fn decide(&self, verb: Verb, key: PartitionKey, rules: &[Rule], slot: Slot) -> Decision {
         match self.ask(verb, key, rules, slot).await {
-            Ok(standings) => {
-                let decision = Decision { standings, tally: Tally::Exact };
+            Ok(decision) => {
                 self.stand_in.follow(verb, key, rules, &decision);
                 decision
             }
@@ -70,7 +69,7 @@ impl SharedLimiter {
         key: PartitionKey,
         rules: &[Rule],
         slot: Slot,
-    ) -> Result<Vec<Standing>, Away> {
+    ) -> Result<Decision, Away> {
         let mut call = self.script.prepare_invoke();
         call.arg(verb.as_str()).arg(slot.0.simple().to_string());
         match &self.clock {
@@ -84,7 +83,10 @@ impl SharedLimiter {
         }
         let answer: Vec<u64> =
             self.redis.call(async |mut it| call.invoke_async(&mut it).await).await?;
-        Ok(rules.iter().zip(answer.chunks_exact(3)).map(standing).collect())
+        let (changed, answers) =
+            answer.split_first().map_or((0, &[][..]), |(it, rest)| (*it, rest));
+        let standings = rules.iter().zip(answers.chunks_exact(3)).map(standing).collect();
+        Ok(Decision { standings, has_changed: changed > 0, tally: Tally::Exact })
     }
 }
 

@@ -4,7 +4,7 @@
 --       they were taken at, in microseconds.
 -- ARGV: verb ("take", "charge" or "give-back"), slot, now ("" for this server's own time), then per
 --       rule: quota, window in microseconds, cost.
--- Gives back per rule: what is left of the quota, in how many microseconds more is, and in how many
+-- Gives back how many units were added or removed, and per rule: what is left of the quota, in how many microseconds more is, and in how many
 --       there is room for the cost (0 where there is). Whole numbers, which doubles hold exactly.
 local verb, slot, now = ARGV[1], ARGV[2], tonumber(ARGV[3])
 if not now then
@@ -44,11 +44,12 @@ for i, key in ipairs(KEYS) do
   plans[i] = { units = units, excess = excess }
 end
 
-local answer = {}
+local answer = { 0 }
 for i, key in ipairs(KEYS) do
   local quota, window = rule(i)
   local units, excess = plans[i].units, plans[i].excess
   if not refused and #units > 0 then
+    answer[1] = answer[1] + #units
     for _, member in ipairs(units) do
       if verb == 'give-back' then
         redis.call('ZREM', key, member)

@@ -3,17 +3,18 @@
 use async_trait::async_trait;
 use common::{
     Cause,
+    domain::SubmissionId,
+    letters::submissions,
     ports::{
         audit::{Depths, QueueAudit},
         queue::{BuriedLetter, ConsumeError},
     },
 };
 use lapin::{options::QueueDeclareOptions, types::FieldTable};
-use tokio::time::timeout;
 
 use super::{
     Broker,
-    connection::{CALL_DEADLINE, SharedConnection},
+    connection::{SharedConnection, answered},
     letter, topology,
 };
 
@@ -31,9 +32,9 @@ impl SharedConnection {
         let channel = self.channel().await?;
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::durable() };
         let declared = channel.queue_declare(queue.into(), options, FieldTable::default());
-        let queue = timeout(CALL_DEADLINE, declared).await??;
+        let queue = answered(declared).await?;
         // Left to its drop, it would close while the connection does, and lapin log an error.
-        timeout(CALL_DEADLINE, channel.close(200, "looked".into())).await??;
+        answered(channel.close(200, "looked".into())).await?;
         Ok(Depth {
             messages: queue.message_count().into(),
             consumers: queue.consumer_count().into(),
@@ -44,18 +45,22 @@ impl SharedConnection {
 #[async_trait]
 impl QueueAudit for Broker {
     async fn depths(&self) -> Result<Depths, ConsumeError> {
-        let depth = async |queue| {
-            let depth = self.inspection.depth(queue).await.map_err(ConsumeError)?;
-            Ok::<_, ConsumeError>(depth.messages)
-        };
+        let depth = async |queue| self.inspection.depth(queue).await.map_err(ConsumeError);
+        let dead = depth(topology::DEAD_LETTERS).await?;
         Ok(Depths {
-            queued: depth(topology::INTAKE).await?,
-            unrouted: depth(topology::UNROUTED).await?,
-            dead: depth(topology::DEAD_LETTERS).await?,
+            queued: depth(topology::INTAKE).await?.messages,
+            unrouted: depth(topology::UNROUTED).await?.messages,
+            dead: dead.messages,
+            are_dead_held: dead.consumers > 0,
         })
     }
 
     async fn dead_letters(&self, limit: u32) -> Result<Vec<BuriedLetter>, ConsumeError> {
         self.look(limit, letter::exhume).await.map_err(ConsumeError)
+    }
+
+    async fn dead_submissions(&self, limit: u32) -> Result<Vec<SubmissionId>, ConsumeError> {
+        let ids = self.look(limit, |it| submissions(&letter::exhume(it))).await;
+        Ok(ids.map_err(ConsumeError)?.concat())
     }
 }

@@ -13,17 +13,25 @@ use tokio::{sync::Mutex, time::timeout};
 /// itself can wait for ever on a broker that has stopped answering without hanging up.
 pub(super) const CALL_DEADLINE: Duration = Duration::from_secs(3);
 
+/// Waits for the answer to one call. Each of several has a deadline of its own: a broker that is far
+/// away takes long for all of them, and still can be reached.
+pub(super) async fn answered<T>(call: impl Future<Output = lapin::Result<T>>) -> Result<T, Cause> {
+    Ok(timeout(CALL_DEADLINE, call).await??)
+}
+
 /// Opens a connection that does not try to repair itself.
 pub(super) async fn connect(uri: &AMQPUri, name: &str) -> Result<Connection, Cause> {
     let properties = ConnectionProperties::default().with_connection_name(name.into());
     let connecting = Connection::connect_uri(uri.clone(), properties);
-    let connected = match timeout(CALL_DEADLINE, connecting).await {
-        Ok(connected) => connected.map_err(Cause::from),
-        Err(elapsed) => Err(elapsed.into()),
-    };
+    let connected = answered(connecting).await;
     let counter = if connected.is_ok() { BROKER_CONNECTIONS } else { BROKER_FAILURES };
     counter.increment(&[("connection", name)]);
     connected
+}
+
+/// Says good-bye. A broker that does not answer has nothing to lose by it.
+pub(super) async fn close(connection: &Connection) {
+    let _ = answered(connection.close(200, "done".into())).await;
 }
 
 /// One connection for several users, opened by the first who needs it and again by the first who
@@ -42,14 +50,13 @@ impl SharedConnection {
     /// A new channel on a live connection.
     pub(super) async fn channel(&self) -> Result<Channel, Cause> {
         let connection = self.live().await?;
-        match timeout(CALL_DEADLINE, connection.create_channel()).await {
-            Ok(Ok(channel)) => Ok(channel),
-            failed => {
-                // Whatever it is, the next one starts afresh.
-                self.current.lock().await.take();
-                Ok(failed??)
-            }
+        let channel = answered(connection.create_channel()).await;
+        if channel.is_err() {
+            // Whatever it is, the next one starts afresh; unless another has done so meanwhile.
+            let mut current = self.current.lock().await;
+            current.take_if(|current| Arc::ptr_eq(current, &connection));
         }
+        channel
     }
 
     async fn live(&self) -> Result<Arc<Connection>, Cause> {
@@ -70,8 +77,7 @@ impl SharedConnection {
 
     pub(super) async fn close(&self) {
         if let Some(connection) = self.current.lock().await.take() {
-            // A broker that does not answer the good-bye has nothing to lose by it.
-            let _ = timeout(CALL_DEADLINE, connection.close(200, "done".into())).await;
+            close(&connection).await;
         }
     }
 }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use common::{
     Cause,
     clock::Clock,
-    envelope,
+    envelope, failpoint,
     ports::queue::{
         ConsumeError, Consumer, ConsumerSource, DeadLetter, DeadLetterReason, Delivery, Outcome,
         Prefetch, Receipt, Settlement,
@@ -33,7 +33,7 @@ use lapin::{
 use tokio::time::timeout;
 
 use super::{
-    connection::{CALL_DEADLINE, SharedConnection},
+    connection::{SharedConnection, answered},
     letter,
     publisher::{ConfirmingPublisher, DIRECT_REPLY_TO, Message, envelope_properties},
     receipts, topology,
@@ -41,8 +41,12 @@ use super::{
 
 /// Envelopes the broker hands a busy lane ahead of their settlement: enough to fill the next batch
 /// while one is being stored, and below the 300 beyond which quorum queues gain nothing. The edge
-/// fills an envelope to 256 KiB, so a lane holds 64 MiB at the very most of ours.
+/// fills an envelope to 256 KiB of text, so a lane holds some 64 MiB of ours, and at worst, if every
+/// character has to be escaped, twice that.
 const PREFETCH_MANY: u16 = 256;
+
+/// The same of those that were not routed, which are few: bounds count for each queue by itself.
+const PREFETCH_UNROUTED: u16 = 1;
 
 /// A lane opens without a way to answer if there is none by then: acknowledging is what empties a
 /// broker in need.
@@ -76,22 +80,19 @@ impl Consumers {
         let answers_wait = if has_opened { ANSWERS_WAIT } else { FIRST_ANSWERS_WAIT };
         let _ = timeout(answers_wait, self.answers.ready()).await;
         let channel = self.connection.channel().await?;
-        let consuming = async {
-            topology::declare(&channel).await?;
-            // Before the first consume: what arrives earlier is not bounded by it.
-            channel.basic_qos(envelopes(prefetch), BasicQosOptions::default()).await?;
-            let mut messages = SelectAll::new();
-            for queue in [topology::INTAKE, topology::UNROUTED] {
-                let options = BasicConsumeOptions::default();
-                let none = FieldTable::default();
-                let consumer =
-                    channel.basic_consume(queue.into(), "".into(), options, none).await?;
-                // A queue that is deleted ends its stream, which the merged one would not show.
-                messages.push(consumer.map(Some).chain(stream::iter([None])).boxed());
-            }
-            Ok::<_, lapin::Error>(messages)
-        };
-        let messages = timeout(CALL_DEADLINE, consuming).await??;
+        topology::declare(&channel).await?;
+        let mut messages = SelectAll::new();
+        let queues =
+            [(topology::INTAKE, envelopes(prefetch)), (topology::UNROUTED, PREFETCH_UNROUTED)];
+        for (queue, prefetch) in queues {
+            // It bounds the consumers that are to come, not those that are there.
+            answered(channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
+            let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
+            let consuming = channel.basic_consume(queue.into(), "".into(), options, none);
+            let consumer = answered(consuming).await?;
+            // A queue that is deleted ends its stream, which the merged one would not show.
+            messages.push(consumer.map(Some).chain(stream::iter([None])).boxed());
+        }
         let lane = Lane {
             channel: channel.clone(),
             messages,
@@ -176,16 +177,14 @@ impl Consumer for Lane {
         for (edge, receipts) in replies {
             self.answers.offer(reply(edge, &receipts));
         }
+        failpoint!("worker.after_receipts");
         // What is stored does not wait for what has to be buried, which may be impossible now.
         self.acknowledge(settled).await.map_err(|error| ConsumeError(error.into()))?;
         if letters.is_empty() {
             return Ok(());
         }
         // Somebody may have deleted the queue they belong in, and they would come back unrouted.
-        let declared = timeout(CALL_DEADLINE, topology::declare(&self.channel)).await;
-        declared
-            .map_err(|elapsed| ConsumeError(elapsed.into()))?
-            .map_err(|error| ConsumeError(error.into()))?;
+        topology::declare(&self.channel).await.map_err(ConsumeError)?;
         let burials = letters.into_iter().map(|letter| self.answers.publish(letter));
         try_join_all(burials).await.map_err(|error| ConsumeError(error.into()))?;
         self.acknowledge(buried).await.map_err(|error| ConsumeError(error.into()))

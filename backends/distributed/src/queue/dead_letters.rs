@@ -10,9 +10,12 @@ use std::{collections::BTreeSet, time::Duration};
 
 use async_trait::async_trait;
 use common::{
-    Cause,
+    Cause, failpoint,
     ports::{
-        dead_letters::{DeadLetters, FoundLetter, Interrupted, LetterId, ListedLetter, Selection},
+        dead_letters::{
+            DeadLetters, Filter, FoundLetter, HeldLetter, Interrupted, LetterId, ListedLetter,
+            Listing, Overseer, Selection, TOGETHER_MAX,
+        },
         queue::{BuriedLetter, ConsumeError},
     },
 };
@@ -27,7 +30,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     Broker,
-    connection::{CALL_DEADLINE, SharedConnection},
+    connection::{CALL_DEADLINE, SharedConnection, answered},
     letter,
     publisher::ConfirmingPublisher,
     topology,
@@ -36,13 +39,10 @@ use super::{
 /// Letters that one walk comes past at most: what a consumer can be told to hold.
 const WALK_MAX: u32 = 65_535;
 
-/// Letters published, and then acknowledged, together.
-const TOGETHER_MAX: usize = 64;
-
 /// A letter that was counted and does not come by then is in somebody else's hands.
 const QUIET: Duration = Duration::from_secs(2);
 
-/// How long letters that go back may take to be there again. Only the next look depends on it.
+/// How long letters that go back may take to be there again. The next look depends on it.
 const RETURN_DEADLINE: Duration = Duration::from_secs(2);
 const RETURN_POLL: Duration = Duration::from_millis(10);
 
@@ -52,8 +52,6 @@ struct Walk {
     letters: Option<Consumer>,
     /// To come.
     left: u32,
-    /// Neither acknowledged nor given back.
-    held: u32,
 }
 
 impl Walk {
@@ -66,23 +64,24 @@ impl Walk {
         held_max: u32,
     ) -> Result<Self, Cause> {
         let channel = connection.channel().await?;
-        timeout(CALL_DEADLINE, topology::declare(&channel)).await??;
+        topology::declare(&channel).await?;
         let there = connection.depth(topology::DEAD_LETTERS).await?.messages;
         let left = u32::try_from(there).unwrap_or(u32::MAX).min(letters_max);
-        let mut walk = Self { channel, letters: None, left, held: 0 };
+        let mut walk = Self { channel, letters: None, left };
         let prefetch = u16::try_from(left.min(held_max)).unwrap_or(u16::MAX);
         // To the broker none means that there is no bound.
         if prefetch > 0 {
-            walk.letters = Some(timeout(CALL_DEADLINE, walk.consume(prefetch)).await??);
+            walk.letters = Some(walk.consume(prefetch).await?);
         }
         Ok(walk)
     }
 
-    async fn consume(&self, prefetch: u16) -> lapin::Result<Consumer> {
-        self.channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
+    async fn consume(&self, prefetch: u16) -> Result<Consumer, Cause> {
+        answered(self.channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
         let options = BasicConsumeOptions::default();
         let queue = topology::DEAD_LETTERS.into();
-        self.channel.basic_consume(queue, "".into(), options, FieldTable::default()).await
+        let none = FieldTable::default();
+        answered(self.channel.basic_consume(queue, "".into(), options, none)).await
     }
 
     /// The next letter.
@@ -96,43 +95,54 @@ impl Walk {
         };
         let letter = letter.ok_or("the broker ended the consumer")??;
         self.left -= 1;
-        self.held += 1;
         Ok(Some(letter))
     }
 
-    /// The next few letters of a selection.
-    async fn next_of(&mut self, which: &Selection) -> Result<Vec<(LetterId, Delivery)>, Cause> {
-        let mut chosen = Vec::new();
-        while chosen.len() < TOGETHER_MAX
-            && let Some(letter) = self.next().await?
+    /// Chooses letters of a selection until there are `count` of them, or no more to come.
+    async fn choose(
+        &mut self,
+        which: &Selection,
+        count: usize,
+        chosen: &mut Chosen,
+    ) -> Result<(), Cause> {
+        while chosen.held.len() < count
+            && let Some(delivery) = self.next().await?
         {
-            let id = letter::id(&letter);
-            if which.contains(&id) {
-                chosen.push((id, letter));
+            let letter = letter::exhume(&delivery);
+            let id = letter::id(&letter, &delivery);
+            if which.contains(&id, &letter.code, letter.first_seen_at) {
+                chosen.held.push(HeldLetter { id, letter });
+                chosen.deliveries.push(delivery);
             }
         }
-        Ok(chosen)
-    }
-
-    async fn acknowledge(&mut self, letter: &Delivery) -> Result<(), Cause> {
-        let options = BasicAckOptions { multiple: false };
-        let acknowledged = self.channel.basic_ack(letter.delivery_tag, options);
-        timeout(CALL_DEADLINE, acknowledged).await??;
-        self.held -= 1;
         Ok(())
     }
 
-    /// Gives back what is held, and waits until it is there.
+    async fn acknowledge(&self, letter: &Delivery) -> Result<(), Cause> {
+        let options = BasicAckOptions { multiple: false };
+        answered(self.channel.basic_ack(letter.delivery_tag, options)).await
+    }
+
+    /// Gives back what it holds, and waits until nobody holds any letter: before the broker has
+    /// noticed, it counts nothing of what was held, and what was acknowledged too late is still to
+    /// come back. It waits no longer than that takes, since another operator may be looking.
     async fn end(self, connection: &SharedConnection) -> Result<(), Cause> {
-        timeout(CALL_DEADLINE, self.channel.close(200, "looked".into())).await??;
+        answered(self.channel.close(200, "looked".into())).await?;
         let until = Instant::now() + RETURN_DEADLINE;
-        while connection.depth(topology::DEAD_LETTERS).await?.messages < self.held.into()
+        while connection.depth(topology::DEAD_LETTERS).await?.consumers > 0
             && Instant::now() < until
         {
             sleep(RETURN_POLL).await;
         }
         Ok(())
     }
+}
+
+/// Letters that are to be handled: what they are, and as they were delivered.
+#[derive(Default)]
+struct Chosen {
+    held: Vec<HeldLetter>,
+    deliveries: Vec<Delivery>,
 }
 
 /// What becomes of letters.
@@ -144,13 +154,29 @@ enum Act<'a> {
 
 impl Act<'_> {
     /// Does what comes before a letter may be acknowledged; says for each whether it may.
-    async fn prepare(self, chosen: &[(LetterId, Delivery)]) -> Vec<Result<(), Cause>> {
+    async fn prepare(self, chosen: &[Delivery]) -> Vec<Result<(), Cause>> {
         let Self::Requeue(publisher) = self else { return chosen.iter().map(|_| Ok(())).collect() };
-        let confirmed = chosen.iter().map(async |(_, letter)| {
+        let confirmed = chosen.iter().map(async |letter| {
             publisher.publish(letter::readdress(letter)).await.map_err(Cause::from)
         });
         join_all(confirmed).await
     }
+}
+
+/// Oversees what was overseen before, and only has to go.
+struct Repeated;
+
+#[async_trait]
+impl Overseer for Repeated {
+    async fn admit(&self) -> Option<usize> {
+        Some(usize::MAX)
+    }
+
+    async fn foresee(&self, _letters: &[HeldLetter]) -> Result<(), Cause> {
+        Ok(())
+    }
+
+    fn handled(&self, _letters: usize) {}
 }
 
 impl Broker {
@@ -174,13 +200,11 @@ impl Broker {
     async fn search(&self, id: &LetterId) -> Result<Option<FoundLetter>, Cause> {
         let mut walk = Walk::begin(&self.inspection, WALK_MAX, WALK_MAX).await?;
         let mut found = None;
-        while let Some(letter) = walk.next().await? {
-            if found.is_none() && letter::id(&letter) == *id {
-                found = Some(FoundLetter {
-                    id: id.clone(),
-                    letter: letter::exhume(&letter),
-                    properties: letter::properties(&letter),
-                });
+        while let Some(delivery) = walk.next().await? {
+            let letter = letter::exhume(&delivery);
+            if found.is_none() && letter::id(&letter, &delivery) == *id {
+                let properties = letter::properties(&delivery);
+                found = Some(FoundLetter { id: id.clone(), letter, properties });
             }
         }
         walk.end(&self.inspection).await?;
@@ -191,23 +215,42 @@ impl Broker {
         &self,
         which: &Selection,
         act: Act<'_>,
+        overseer: &dyn Overseer,
+    ) -> Result<Vec<LetterId>, Interrupted> {
+        let mut handled = Vec::new();
+        let done = self.go_through(which, act, overseer, &mut handled).await;
+        Interrupted::unless(done, handled)
+    }
+
+    async fn go_through(
+        &self,
+        which: &Selection,
+        act: Act<'_>,
+        overseer: &dyn Overseer,
         handled: &mut Vec<LetterId>,
     ) -> Result<(), Cause> {
-        match which {
+        let walk = match which {
             // Acknowledged as they come, so there is no need to hold many.
             Selection::All => {
                 let held_max = 4 * u32::try_from(TOGETHER_MAX).unwrap_or(u32::MAX);
-                self.pass(which, act, u32::MAX, held_max, handled).await
+                Walk::begin(&self.inspection, u32::MAX, held_max).await?
             }
-            Selection::These(_) => self.pass(which, act, WALK_MAX, WALK_MAX, handled).await,
-        }?;
-        // Acknowledgements that were under way when a channel closed are lost, and what they were
-        // for is back. It is handled; it only has to go.
+            Selection::These(_) | Selection::Like(_) => {
+                Walk::begin(&self.inspection, WALK_MAX, WALK_MAX).await?
+            }
+        };
+        let done = self.pass(walk, which, act, overseer, handled).await;
+        done.and(self.see_off(handled).await)
+    }
+
+    /// Acknowledgements that were under way when a channel closed are lost, and what they were for
+    /// comes back. It is handled; it only has to go.
+    async fn see_off(&self, handled: &[LetterId]) -> Result<(), Cause> {
         let mut back: BTreeSet<_> = handled.iter().cloned().collect();
         while !back.is_empty() {
-            let mut gone = Vec::new();
-            let these = Selection::These(back);
-            self.pass(&these, Act::Discard, WALK_MAX, WALK_MAX, &mut gone).await?;
+            let walk = Walk::begin(&self.inspection, WALK_MAX, WALK_MAX).await?;
+            let (these, mut gone) = (Selection::These(back), Vec::new());
+            self.pass(walk, &these, Act::Discard, &Repeated, &mut gone).await?;
             back = gone.into_iter().collect();
         }
         Ok(())
@@ -216,67 +259,82 @@ impl Broker {
     /// Walks once.
     async fn pass(
         &self,
+        mut walk: Walk,
         which: &Selection,
         act: Act<'_>,
-        letters_max: u32,
-        held_max: u32,
+        overseer: &dyn Overseer,
         handled: &mut Vec<LetterId>,
     ) -> Result<(), Cause> {
-        let mut walk = Walk::begin(&self.inspection, letters_max, held_max).await?;
         loop {
-            let chosen = walk.next_of(which).await?;
-            if chosen.is_empty() {
-                return walk.end(&self.inspection).await;
+            // One first: with none left there is nothing to wait for.
+            let mut chosen = Chosen::default();
+            walk.choose(which, 1, &mut chosen).await?;
+            if chosen.held.is_empty() {
+                break;
             }
-            let prepared = act.prepare(&chosen).await;
-            let mut outcome = Ok(());
-            for ((id, letter), fit) in chosen.into_iter().zip(prepared) {
+            let Some(count_max) = overseer.admit().await else { break };
+            walk.choose(which, count_max.clamp(1, TOGETHER_MAX), &mut chosen).await?;
+            let Chosen { held, deliveries } = chosen;
+            if let Err(objection) = overseer.foresee(&held).await {
+                walk.end(&self.inspection).await?;
+                return Err(objection);
+            }
+            let prepared = act.prepare(&deliveries).await;
+            failpoint!("letters.before_acknowledge");
+            let (before, mut outcome) = (handled.len(), Ok(()));
+            for ((letter, delivery), fit) in held.into_iter().zip(deliveries).zip(prepared) {
                 match fit {
                     Ok(()) => {
-                        walk.acknowledge(&letter).await?;
-                        handled.push(id);
+                        walk.acknowledge(&delivery).await?;
+                        handled.push(letter.id);
                     }
                     Err(cause) => outcome = Err(cause),
                 }
             }
+            overseer.handled(handled.len() - before);
             if outcome.is_err() {
                 walk.end(&self.inspection).await?;
                 return outcome;
             }
         }
+        walk.end(&self.inspection).await
     }
 }
 
 #[async_trait]
 impl DeadLetters for Broker {
-    async fn list(&self, limit: u32) -> Result<Vec<ListedLetter>, ConsumeError> {
+    async fn list(&self, filter: &Filter, limit: u32) -> Result<Listing, ConsumeError> {
         let listed = |delivery: &Delivery| {
-            let BuriedLetter { body, code, detail, first_seen_at, attempts } =
-                letter::exhume(delivery);
-            let (id, body_bytes) = (letter::id(delivery), body.len());
+            let letter = letter::exhume(delivery);
+            let id = letter::id(&letter, delivery);
+            let BuriedLetter { body, code, detail, first_seen_at, attempts } = letter;
+            let body_bytes = body.len();
             ListedLetter { id, code, detail, first_seen_at, attempts, body_bytes }
         };
-        self.look(limit, listed).await.map_err(ConsumeError)
+        let all = self.look(WALK_MAX, listed).await.map_err(ConsumeError)?;
+        Ok(Listing::of(all, filter, limit))
     }
 
     async fn find(&self, id: &LetterId) -> Result<Option<FoundLetter>, ConsumeError> {
         self.search(id).await.map_err(ConsumeError)
     }
 
-    async fn requeue(&self, which: &Selection) -> Result<Vec<LetterId>, Interrupted> {
+    async fn requeue(
+        &self,
+        which: &Selection,
+        overseer: &dyn Overseer,
+    ) -> Result<Vec<LetterId>, Interrupted> {
         let publisher = ConfirmingPublisher::start(self, "supportline operator", None);
         // Without it the first publish fails, and says why.
         let _ = timeout(CALL_DEADLINE, publisher.ready()).await;
-        let mut handled = Vec::new();
-        let done = self.handle(which, Act::Requeue(&publisher), &mut handled).await;
-        done.map_err(|cause| Interrupted { handled: handled.len(), cause })?;
-        Ok(handled)
+        self.handle(which, Act::Requeue(&publisher), overseer).await
     }
 
-    async fn discard(&self, which: &Selection) -> Result<Vec<LetterId>, Interrupted> {
-        let mut handled = Vec::new();
-        let done = self.handle(which, Act::Discard, &mut handled).await;
-        done.map_err(|cause| Interrupted { handled: handled.len(), cause })?;
-        Ok(handled)
+    async fn discard(
+        &self,
+        which: &Selection,
+        overseer: &dyn Overseer,
+    ) -> Result<Vec<LetterId>, Interrupted> {
+        self.handle(which, Act::Discard, overseer).await
     }
 }

@@ -1,7 +1,7 @@
 //! Publishing events: CloudEvents in the binary mode of their AMQP binding, to a topic exchange that
 //! consumers bind queues of their own to.
 
-use std::{collections::HashSet, sync::OnceLock};
+use std::{collections::HashSet, sync::OnceLock, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,18 +13,18 @@ use common::{
         queue::PublishError,
     },
 };
-use lapin::{
-    BasicProperties,
-    types::{AMQPValue, FieldTable},
-};
+use lapin::{BasicProperties, types::FieldTable};
 use tokio::time::timeout;
 
 use super::{
     Broker,
-    connection::CALL_DEADLINE,
     publisher::{ConfirmingPublisher, Message},
-    topology,
+    topology::{self, text},
 };
+
+/// How long a publish waits for a channel, which is being opened the first time, and perhaps anew
+/// later. It leaves time to publish while the relay's lease lasts, which is three seconds.
+const READY_WAIT: Duration = Duration::from_secs(1);
 
 /// The relay's publisher. Of all workers one relays, so the others open no connection for it.
 pub(super) struct EventsPublisher {
@@ -46,33 +46,45 @@ impl EventPublisher for EventsPublisher {
         }
         let start = || ConfirmingPublisher::start(&self.broker, "supportline events", None);
         let publisher = self.publisher.get_or_init(start);
-        // The first time it is only being opened, and later perhaps opened anew.
-        timeout(CALL_DEADLINE, publisher.ready())
-            .await
-            .map_err(|elapsed| EventPublishError(elapsed.into()))?
-            .map_err(failed)?;
+        let ready = timeout(READY_WAIT, publisher.ready()).await;
+        ready.map_err(|_| nobody_there()).flatten().map_err(|error| failed(0, error))?;
+        let mut arrived = 0;
         for run in runs(events) {
-            publish_run(publisher, run).await.map_err(failed)?;
+            let (more, outcome) = publish_run(publisher, run).await;
+            arrived += more;
+            outcome.map_err(|error| failed(arrived, error))?;
         }
         Ok(())
     }
 }
 
-/// Hands over the whole run in its order, then hears of each; of none is it unknown afterwards.
-async fn publish_run(publisher: &ConfirmingPublisher, run: &[Event]) -> Result<(), PublishError> {
+/// Hands over the whole run in its order, then hears of each; of none is it unknown afterwards. Tells
+/// how many arrived, from the first one on, and what became of the next.
+async fn publish_run(
+    publisher: &ConfirmingPublisher,
+    run: &[Event],
+) -> (usize, Result<(), PublishError>) {
     let mut sent = Vec::with_capacity(run.len());
     for event in run {
-        sent.push(publisher.send(message(event)).await?);
+        sent.push(publisher.send(message(event)).await);
     }
     let mut words = Vec::with_capacity(sent.len());
     for message in sent {
-        words.push(message.word().await);
+        words.push(match message {
+            Ok(message) => message.word().await,
+            Err(error) => Err(error),
+        });
     }
-    words.into_iter().collect()
+    let arrived = words.iter().take_while(|word| word.is_ok()).count();
+    (arrived, words.into_iter().collect())
 }
 
-fn failed(error: PublishError) -> EventPublishError {
-    EventPublishError(error.into())
+fn nobody_there() -> PublishError {
+    PublishError::Unavailable("there is no broker, or it has blocked publishers".into())
+}
+
+fn failed(published: usize, error: PublishError) -> EventPublishError {
+    EventPublishError { published, cause: error.into() }
 }
 
 /// The events cut into runs in which no ticket occurs twice, to be confirmed one after the other. A
@@ -121,10 +133,6 @@ fn message(event: &Event) -> Message {
         properties,
         body: Bytes::from(body),
     }
-}
-
-fn text(value: &str) -> AMQPValue {
-    AMQPValue::LongString(value.into())
 }
 
 #[cfg(test)]

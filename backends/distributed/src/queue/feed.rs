@@ -4,16 +4,16 @@
 //! The queue is neither quorum nor durable. It holds copies for a listener who lives no longer than
 //! the connection, and what the listener misses it reads from the store.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use async_trait::async_trait;
 use backon::Retryable;
 use common::{
     Cause,
-    cloud_event::{CONTENT_TYPE, CloudEvent, Data},
+    cloud_event::{self, ForeignEvent},
     domain::Event,
     ports::events::{Feed, FeedItem, Subscription},
-    retry::persistently,
+    retry::{REVIVAL_PAUSE, persistently},
 };
 use futures_util::{FutureExt, StreamExt};
 use lapin::{
@@ -26,12 +26,12 @@ use lapin::{
     types::{AMQPValue, FieldTable},
     uri::AMQPUri,
 };
-use tokio::{sync::mpsc, time::timeout};
-use tracing::{debug, info, warn};
+use tokio::{sync::mpsc, time::sleep};
+use tracing::{debug, error, info, warn};
 
 use super::{
     Broker,
-    connection::{CALL_DEADLINE, connect},
+    connection::{answered, close, connect},
     publisher::RECONNECT_DELAY_MAX,
     topology,
 };
@@ -58,7 +58,14 @@ impl EventFeed {
 impl Feed for EventFeed {
     fn subscribe(&self) -> Box<dyn Subscription> {
         let (sender, items) = mpsc::channel(1);
-        self.0.tasks.spawn(listen(self.0.uri.clone(), sender));
+        let uri = self.0.uri.clone();
+        self.0.tasks.spawn(async move {
+            // Without it those who follow tickets would be told of nothing, for ever.
+            while AssertUnwindSafe(listen(&uri, &sender)).catch_unwind().await.is_err() {
+                error!(connection = NAME, "the listener died and starts again");
+                sleep(REVIVAL_PAUSE).await;
+            }
+        });
         Box::new(Listener(items))
     }
 }
@@ -77,14 +84,14 @@ impl Subscription for Listener {
 }
 
 /// Listens over one connection after another until nobody does.
-async fn listen(uri: AMQPUri, items: mpsc::Sender<FeedItem>) {
-    while let Some(mut session) = opened(&uri, &items).await {
+async fn listen(uri: &AMQPUri, items: &mpsc::Sender<FeedItem>) {
+    while let Some(mut session) = opened(uri, items).await {
         info!(connection = NAME, "connected to the broker");
         let lost = tokio::select! {
-            ended = session.pass_on(&items) => ended.err(),
+            ended = session.pass_on(items) => ended.err(),
             () = items.closed() => None,
         };
-        session.close().await;
+        close(&session.connection).await;
         let Some(cause) = lost else { return };
         warn!(connection = NAME, %cause, "lost the broker");
     }
@@ -113,14 +120,10 @@ struct Session {
 impl Session {
     async fn open(uri: &AMQPUri) -> Result<Self, Cause> {
         let connection = connect(uri, NAME).await?;
-        let consuming = async {
-            let channel = connection.create_channel().await?;
-            topology::declare(&channel).await?;
-            channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
-            let messages = consume_all(&channel).await?;
-            Ok::<_, lapin::Error>((channel, messages))
-        };
-        let (channel, messages) = timeout(CALL_DEADLINE, consuming).await??;
+        let channel = answered(connection.create_channel()).await?;
+        topology::declare(&channel).await?;
+        answered(channel.basic_qos(PREFETCH, BasicQosOptions::default())).await?;
+        let messages = consume_all(&channel).await?;
         Ok(Self { connection, channel, messages })
     }
 
@@ -136,7 +139,9 @@ impl Session {
                     is_heard = items.send(FeedItem::Changed(Arc::new(event))).await.is_ok();
                 }
                 // Of a kind that a later release knows.
-                Err(error) => debug!(%error, "passed over an event"),
+                Err(error @ ForeignEvent::UnknownType) => debug!(%error, "passed over an event"),
+                // What it told of is missed by those who follow that ticket.
+                Err(error) => warn!(%error, "passed over an event"),
             }
             let at_hand = self.messages.next().now_or_never();
             next = if let Some(at_hand) = at_hand {
@@ -150,15 +155,10 @@ impl Session {
         }
         Ok(())
     }
-
-    async fn close(self) {
-        // A broker that does not answer the good-bye has nothing to lose by it.
-        let _ = timeout(CALL_DEADLINE, self.connection.close(200, "done".into())).await;
-    }
 }
 
 /// A queue that only this connection sees, and that ends with it.
-async fn consume_all(channel: &Channel) -> lapin::Result<Consumer> {
+async fn consume_all(channel: &Channel) -> Result<Consumer, Cause> {
     let options = QueueDeclareOptions {
         exclusive: true,
         auto_delete: true,
@@ -166,42 +166,26 @@ async fn consume_all(channel: &Channel) -> lapin::Result<Consumer> {
     };
     let mut arguments = FieldTable::default();
     // Said outright: a virtual host can have another default, and no other kind can be exclusive.
-    arguments.insert("x-queue-type".into(), AMQPValue::LongString("classic".into()));
-    let queue = channel.queue_declare("".into(), options, arguments).await?;
+    arguments.insert("x-queue-type".into(), topology::text("classic"));
+    let queue = answered(channel.queue_declare("".into(), options, arguments)).await?;
     let (exchange, none) = (topology::EVENTS.into(), FieldTable::default());
     let options = QueueBindOptions::default();
-    channel.queue_bind(queue.name().clone(), exchange, ALL.into(), options, none.clone()).await?;
+    let name = queue.name();
+    let bound = channel.queue_bind(name.clone(), exchange, ALL.into(), options, none.clone());
+    answered(bound).await?;
     let options = BasicConsumeOptions::default();
-    channel.basic_consume(queue.name().clone(), "".into(), options, none).await
+    answered(channel.basic_consume(name.clone(), "".into(), options, none)).await
 }
 
 /// Reads a `CloudEvent` in the binary mode: the attributes from the headers, the data from the body.
-fn read(message: &Delivery) -> Result<Event, Cause> {
-    let headers = message.properties.headers().as_ref().ok_or("an event without headers")?;
-    let mut attributes: BTreeMap<_, _> = headers
-        .inner()
-        .iter()
-        .filter_map(|(name, value)| {
-            let name = name.as_str().strip_prefix("cloudEvents_")?;
-            let AMQPValue::LongString(value) = value else { return None };
-            Some((name, String::from_utf8_lossy(value.as_bytes()).into_owned()))
-        })
-        .collect();
-    let mut attribute =
-        |name| attributes.remove(name).ok_or_else(|| format!("an event without {name}"));
-    let data: Data = serde_json::from_slice(&message.data)?;
-    let event = CloudEvent {
-        specversion: attribute("specversion")?,
-        id: attribute("id")?.parse()?,
-        source: attribute("source")?,
-        r#type: attribute("type")?,
-        time: attribute("time")?,
-        subject: attribute("subject")?,
-        datacontenttype: CONTENT_TYPE.to_owned(),
-        dataschema: attribute("dataschema")?,
-        traceparent: attribute("traceparent")?,
-        requestid: attribute("requestid")?,
-        data,
+fn read(message: &Delivery) -> Result<Event, ForeignEvent> {
+    let attribute = |name: &str| {
+        let headers = message.properties.headers().as_ref()?.inner();
+        let AMQPValue::LongString(value) = headers.get(format!("cloudEvents_{name}").as_str())?
+        else {
+            return None;
+        };
+        Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
     };
-    Ok(event.try_into()?)
+    cloud_event::read(attribute, &message.data)
 }

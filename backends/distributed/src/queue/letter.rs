@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use common::{
+    domain::DeadLetterCode,
     envelope,
     keys::hex,
     ports::{
@@ -52,11 +53,11 @@ pub(super) fn bury(
     attempts: u32,
     now: DateTime<Utc>,
 ) -> Message {
-    let text = |text: &str| AMQPValue::LongString(text.into());
     let mut headers = FieldTable::default();
-    headers.insert(REASON.into(), text(reason.code));
-    headers.insert(DETAIL.into(), text(&reason.detail));
-    headers.insert(FIRST_SEEN_AT.into(), text(&now.to_rfc3339_opts(SecondsFormat::Millis, true)));
+    headers.insert(REASON.into(), topology::text(reason.code.as_str()));
+    headers.insert(DETAIL.into(), topology::text(&reason.detail));
+    let now = now.to_rfc3339_opts(SecondsFormat::Millis, true);
+    headers.insert(FIRST_SEEN_AT.into(), topology::text(&now));
     headers.insert(ATTEMPTS.into(), AMQPValue::LongLongInt(attempts.into()));
     let properties = kept(came_with).with_headers(headers);
     Message {
@@ -94,7 +95,9 @@ pub(super) fn exhume(delivery: &Delivery) -> BuriedLetter {
     let code = match (text(headers, REASON), &by_broker) {
         (Some(reason), _) => reason,
         // Whatever was wrong with it ended every worker that tried.
-        (None, Some(reason)) if reason == "delivery_limit" => "crashed".to_owned(),
+        (None, Some(reason)) if reason == "delivery_limit" => {
+            DeadLetterCode::Crashed.as_str().to_owned()
+        }
         (None, _) => "unknown".to_owned(),
     };
     let first_seen_at = text(headers, FIRST_SEEN_AT)
@@ -115,11 +118,11 @@ pub(super) fn exhume(delivery: &Delivery) -> BuriedLetter {
 
 /// Names a letter: a hash of what does not change while it lies there. Nobody writes a name into
 /// it, since those that the broker itself gives up have none; so the same way holds for all.
-pub(super) fn id(delivery: &Delivery) -> LetterId {
-    let BuriedLetter { body, code, detail, first_seen_at, attempts } = exhume(delivery);
+pub(super) fn id(letter: &BuriedLetter, delivery: &Delivery) -> LetterId {
+    let BuriedLetter { body, code, detail, first_seen_at, attempts } = letter;
     let message_id = delivery.properties.message_id().as_ref().map(|id| id.as_str().to_owned());
     let parts: [&[u8]; 6] = [
-        &body,
+        body,
         code.as_bytes(),
         detail.as_bytes(),
         &first_seen_at.timestamp_millis().to_be_bytes(),

@@ -4,7 +4,7 @@
 //! channel of this client get each other's confirms, and rejected messages are then reported as
 //! accepted.
 
-use std::{pin::Pin, time::Duration};
+use std::{panic::AssertUnwindSafe, pin::Pin, time::Duration};
 
 use async_trait::async_trait;
 use backon::Retryable;
@@ -12,9 +12,9 @@ use bytes::Bytes;
 use common::{
     Cause,
     domain::Submission,
-    envelope,
+    envelope, failpoint,
     ports::queue::{PublishError, Publisher, Receipt},
-    retry::persistently,
+    retry::{REVIVAL_PAUSE, persistently},
 };
 use futures_util::{FutureExt, Stream, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use lapin::{
@@ -25,13 +25,13 @@ use lapin::{
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    time::timeout,
+    time::{sleep, timeout},
 };
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{
     Broker,
-    connection::{CALL_DEADLINE, connect},
+    connection::{answered, close, connect},
     receipts, topology,
 };
 
@@ -84,9 +84,16 @@ impl ConfirmingPublisher {
     ) -> Self {
         let (requests, receiver) = mpsc::channel(WAITING_MAX);
         let (ready, is_ready) = watch::channel(false);
-        let owner =
+        let mut owner =
             Owner { uri: broker.uri.clone(), name, receipts, requests: receiver, is_ready: ready };
-        broker.tasks.spawn(owner.run());
+        broker.tasks.spawn(async move {
+            // Without it this process would look ready and take nothing, for ever.
+            while AssertUnwindSafe(owner.run()).catch_unwind().await.is_err() {
+                owner.is_ready.send_replace(false);
+                error!(connection = name, "a publisher died and starts again");
+                sleep(REVIVAL_PAUSE).await;
+            }
+        });
         Self { requests, is_ready }
     }
 
@@ -197,14 +204,14 @@ enum Ended {
 }
 
 impl Owner {
-    async fn run(mut self) {
+    async fn run(&mut self) {
         while let Some(mut session) = self.connected().await {
             info!(connection = self.name, "connected to the broker");
             let ended = session.serve(&mut self.requests, &self.is_ready).await;
             self.is_ready.send_replace(false);
             match ended {
                 Ended::Unused => {
-                    session.close().await;
+                    close(&session.connection).await;
                     return;
                 }
                 Ended::Lost(cause) => warn!(connection = self.name, %cause, "lost the broker"),
@@ -256,17 +263,13 @@ impl Session {
     ) -> Result<Self, Cause> {
         let connection = connect(uri, name).await?;
         let events = Box::pin(connection.events_listener());
-        let opened = async {
-            let channel = connection.create_channel().await?;
-            topology::declare(&channel).await?;
-            channel.confirm_select(ConfirmSelectOptions::default()).await?;
-            let replies = match receipts {
-                Some(receipts) => Some((consume_replies(&channel).await?, receipts)),
-                None => None,
-            };
-            Ok::<_, lapin::Error>((channel, replies))
+        let channel = answered(connection.create_channel()).await?;
+        topology::declare(&channel).await?;
+        answered(channel.confirm_select(ConfirmSelectOptions::default())).await?;
+        let replies = match receipts {
+            Some(receipts) => Some((answered(consume_replies(&channel)).await?, receipts)),
+            None => None,
         };
-        let (channel, replies) = timeout(CALL_DEADLINE, opened).await??;
         let in_flight = FuturesUnordered::new();
         Ok(Self { connection, channel, events, replies, in_flight, is_blocked: false })
     }
@@ -317,6 +320,7 @@ impl Session {
                 return self.heed(event);
             }
         };
+        failpoint!("publisher.after_publish");
         let outcome = async move {
             let outcome = match timeout(CONFIRM_DEADLINE, confirmation).await {
                 Ok(Ok(Confirmation::Ack(None))) => Ok(()),
@@ -362,10 +366,6 @@ impl Session {
             let _ = confirmed.send(outcome);
         }
         Ended::Unused
-    }
-
-    async fn close(self) {
-        let _ = timeout(CALL_DEADLINE, self.connection.close(200, "done".into())).await;
     }
 }
 

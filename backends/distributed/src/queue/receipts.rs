@@ -48,14 +48,39 @@ pub(super) fn decode(body: &[u8]) -> Result<Vec<Receipt>, serde_json::Error> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn receipts_read_back_and_foreign_ones_are_skipped() {
-        let receipt = Receipt {
-            id: Uuid::from_u128(7).into(),
-            number: "SUP-2026-000001".parse().unwrap(),
-            submitted_at: "2026-11-22T10:30:00.123Z".parse().unwrap(),
+    const WRITTEN: &str = include_str!("../../../../tests/it/golden/receipts.json");
+
+    fn receipts() -> [Receipt; 2] {
+        let receipt = |id: &str, number: &str, time: &str| Receipt {
+            id: id.parse::<Uuid>().unwrap().into(),
+            number: number.parse().unwrap(),
+            submitted_at: time.parse().unwrap(),
         };
-        assert_eq!(decode(&encode(std::slice::from_ref(&receipt))).unwrap(), [receipt]);
+        [
+            receipt(
+                "019aab3c-5d6e-7f80-9182-a3b4c5d6e7f8",
+                "SUP-2026-483920",
+                "2026-11-22T10:30:00.123Z",
+            ),
+            receipt(
+                "82464917-671e-81ff-a4d5-59bd47bcf198",
+                "SUP-2026-1000000",
+                "2026-12-31T23:59:59.999Z",
+            ),
+        ]
+    }
+
+    #[test]
+    fn receipts_are_written_as_they_ever_were_and_what_was_added_since_is_passed_over() {
+        assert_eq!(encode(&receipts()), WRITTEN);
+        let added =
+            WRITTEN.replace("{\"id\"", "{\"mood\":[1],\"id\"").replacen('{', "{\"v\":9,", 1);
+        assert_eq!(decode(WRITTEN.as_bytes()).unwrap(), receipts());
+        assert_eq!(decode(added.as_bytes()).unwrap(), receipts());
+    }
+
+    #[test]
+    fn foreign_receipts_are_skipped() {
         let foreign = br#"{"receipts":[{"id":"00000000-0000-0000-0000-000000000007","number":"X-1",
                 "submittedAt":"2026-11-22T10:30:00.123Z"}]}"#;
         assert_eq!(decode(foreign).unwrap(), []);

@@ -12,11 +12,14 @@
 //! The alternate exchange makes nothing unroutable: the client library attributes returned
 //! messages to the wrong publish. Workers consume `support.unrouted` as they do `support.intake`.
 
+use common::Cause;
 use lapin::{
     Channel, ExchangeKind,
     options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable},
 };
+
+use super::connection::answered;
 
 /// Where edges publish, and where workers consume.
 pub(super) const INTAKE: &str = "support.intake";
@@ -36,7 +39,7 @@ pub(super) const DELIVERIES_MAX: i64 = 20;
 const ENVELOPES_MAX: i64 = 1_000_000;
 
 /// Declares everything; does nothing where it is there already.
-pub(super) async fn declare(channel: &Channel) -> lapin::Result<()> {
+pub(super) async fn declare(channel: &Channel) -> Result<(), Cause> {
     exchange(channel, EVENTS, ExchangeKind::Topic, &[]).await?;
     exchange(channel, UNROUTED, ExchangeKind::Fanout, &[]).await?;
     let alternate = [("alternate-exchange", text(UNROUTED))];
@@ -62,9 +65,9 @@ async fn exchange(
     name: &str,
     kind: ExchangeKind,
     arguments: &[(&str, AMQPValue)],
-) -> lapin::Result<()> {
+) -> Result<(), Cause> {
     let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
-    channel.exchange_declare(name.into(), kind, options, table(arguments)).await
+    answered(channel.exchange_declare(name.into(), kind, options, table(arguments))).await
 }
 
 /// A quorum queue, bound to the exchange of the same name.
@@ -72,12 +75,13 @@ async fn queue(
     channel: &Channel,
     name: &str,
     arguments: &[(&str, AMQPValue)],
-) -> lapin::Result<()> {
+) -> Result<(), Cause> {
     let mut arguments = table(arguments);
     arguments.insert("x-queue-type".into(), text("quorum"));
-    channel.queue_declare(name.into(), QueueDeclareOptions::durable(), arguments).await?;
-    let options = QueueBindOptions::default();
-    channel.queue_bind(name.into(), name.into(), "".into(), options, FieldTable::default()).await
+    let options = QueueDeclareOptions::durable();
+    answered(channel.queue_declare(name.into(), options, arguments)).await?;
+    let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+    answered(channel.queue_bind(name.into(), name.into(), "".into(), options, none)).await
 }
 
 fn table(arguments: &[(&str, AMQPValue)]) -> FieldTable {
@@ -88,6 +92,7 @@ fn table(arguments: &[(&str, AMQPValue)]) -> FieldTable {
     table
 }
 
-fn text(value: &str) -> AMQPValue {
+/// A text in a table.
+pub(super) fn text(value: &str) -> AMQPValue {
     AMQPValue::LongString(value.into())
 }

@@ -37,7 +37,18 @@ struct DeviationRow {
 
 #[async_trait]
 impl StoreAudit for Store {
-    async fn numbers(&self, after: &str, limit: u32) -> Result<Vec<StoredNumber>, StoreError> {
+    async fn tickets(&self) -> Result<u64, StoreError> {
+        let query = sqlx::query_scalar::<_, i64>(include_str!("../../sql/audit_tickets.sql"));
+        let mut connection = self.unhurried().await?;
+        let count = within(SCAN_DEADLINE, query.fetch_one(&mut connection)).await?;
+        u64::try_from(count).map_err(|_| StoreError::Corrupt("count".to_owned()))
+    }
+
+    async fn numbers(
+        &self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<StoredNumber>, StoreError> {
         let query = sqlx::query_as::<_, NumberRow>(include_str!("../../sql/audit_numbers.sql"));
         let query = query.bind(after).bind(i64::from(limit));
         let rows = bounded(async { query.fetch_all(&mut *self.lend().await?).await }).await?;

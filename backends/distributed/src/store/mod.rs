@@ -1,8 +1,11 @@
 //! Postgres.
 
+mod actions;
 mod audit;
 mod events;
+mod ledger;
 mod loan;
+mod migrations;
 mod statistics;
 mod tickets;
 mod tokens;
@@ -14,7 +17,6 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
     PgConnection, PgPool,
     error::DatabaseError,
-    migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use thiserror::Error;
@@ -31,17 +33,11 @@ const ACQUIRE_DEADLINE: Duration = Duration::from_secs(2);
 /// the server says so first.
 const CALL_DEADLINE: Duration = Duration::from_secs(6);
 
-/// A migration may rewrite a large table. The deadline is only for a server that is gone without a
-/// word: waiting for an answer on a connection that nothing is sent on, nobody would ever notice.
-const MIGRATION_DEADLINE: Duration = Duration::from_hours(1);
-
 /// A server that has vanished need not hear that we go.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(3);
 
 /// The constraint that a ticket's number breaks when another ticket has it.
 const NUMBER_IS_UNIQUE: &str = "tickets_number_key";
-
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
 /// The text is no Postgres address.
 #[derive(Debug, Error)]
@@ -78,26 +74,16 @@ impl Store {
         Ok(Self { pool })
     }
 
-    pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
-        let mut connection = self.unhurried().await?;
-        // What `run` does, whose bounds keep it from being awaited here.
-        let run = MIGRATIONS.run_direct(None, &mut connection, false);
-        let run = timeout(MIGRATION_DEADLINE, run).await;
-        let run = run.map_err(|elapsed| StoreError::Unavailable(Box::new(elapsed)))?;
-        run.map_err(|error| match error {
-            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
-                failed(error)
-            }
-            // The schema is another release's, or was changed by hand.
-            other => StoreError::Rejected(Box::new(other)),
-        })
-    }
-
     pub(crate) async fn adopt_key(&self, fingerprint: &str) -> Result<bool, StoreError> {
         let query = sqlx::query_scalar::<_, String>(include_str!("../../sql/adopt_key.sql"));
         let query = query.bind(fingerprint);
         let kept = bounded(async { query.fetch_one(&mut *self.lend().await?).await }).await?;
         Ok(kept == fingerprint)
+    }
+
+    pub(crate) async fn kept_key(&self) -> Result<Option<String>, StoreError> {
+        let query = sqlx::query_scalar(include_str!("../../sql/kept_key.sql"));
+        bounded(async { query.fetch_optional(&mut *self.lend().await?).await }).await
     }
 
     pub(crate) async fn probe(&self) -> Result<(), StoreError> {

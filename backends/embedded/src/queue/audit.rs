@@ -30,6 +30,8 @@ impl QueueAudit for QueueInspector {
             // Nothing is routed here, so nothing can go astray.
             unrouted: 0,
             dead: dead.map_err(|error| ConsumeError(error.into()))?,
+            // Looking takes nothing out.
+            are_dead_held: false,
         })
     }
 

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, mem, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use common::{
     clock::Clock,
+    domain::DeadLetterCode,
+    failpoint,
     ports::queue::{
         BuriedLetter, ConsumeError, Consumer, ConsumerSource, DeadLetterReason, Delivery, Outcome,
         Prefetch, Receipt, Settlement,
@@ -98,6 +100,7 @@ impl Consumer for Lane {
             // An edge that is gone or does not keep up finds its tickets in the store.
             drop(edge.try_send(of_edge));
         }
+        failpoint!("worker.after_receipts");
         self.store.bury(letters).await.map_err(|error| ConsumeError(error.into()))?;
         for entry in tags.iter().filter_map(|tag| self.unsettled.remove(tag)) {
             self.queue.settle(entry);
@@ -135,7 +138,7 @@ impl Lane {
         let deliveries = entry.attempts + 1;
         let letter = |body, reason: &DeadLetterReason| BuriedLetter {
             body,
-            code: reason.code.to_owned(),
+            code: reason.code.as_str().to_owned(),
             detail: reason.detail.clone(),
             first_seen_at: self.clock.now(),
             attempts: deliveries,
@@ -151,7 +154,7 @@ impl Lane {
     fn crashed(&self, entry: &Entry) -> BuriedLetter {
         BuriedLetter {
             body: entry.content.body(),
-            code: "crashed".to_owned(),
+            code: DeadLetterCode::Crashed.as_str().to_owned(),
             detail: format!("no worker settled it in {} deliveries", entry.attempts),
             first_seen_at: self.clock.now(),
             attempts: entry.attempts,

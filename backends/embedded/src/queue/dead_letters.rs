@@ -8,9 +8,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use common::{
+    Cause,
     clock::Clock,
     ports::{
-        dead_letters::{DeadLetters, FoundLetter, Interrupted, LetterId, ListedLetter, Selection},
+        dead_letters::{
+            DeadLetters, Filter, FoundLetter, HeldLetter, Interrupted, LetterId, Listing, Overseer,
+            Selection, TOGETHER_MAX,
+        },
         queue::ConsumeError,
         store::StoreError,
     },
@@ -24,10 +28,71 @@ pub(crate) struct LetterTable {
     pub(crate) clock: Arc<dyn Clock>,
 }
 
+/// What becomes of letters.
+#[derive(Clone, Copy)]
+enum Act {
+    Requeue,
+    Discard,
+}
+
+impl LetterTable {
+    async fn handle(
+        &self,
+        which: &Selection,
+        act: Act,
+        overseer: &dyn Overseer,
+    ) -> Result<Vec<LetterId>, Interrupted> {
+        let mut handled = Vec::new();
+        let done = self.go_through(which, act, overseer, &mut handled).await;
+        Interrupted::unless(done, handled)
+    }
+
+    async fn go_through(
+        &self,
+        which: &Selection,
+        act: Act,
+        overseer: &dyn Overseer,
+        handled: &mut Vec<LetterId>,
+    ) -> Result<(), Cause> {
+        let mut chosen = self.store.survey_dead_letters().await?;
+        chosen.retain(|it| which.contains(&it.id, &it.code, it.first_seen_at));
+        let mut left: Vec<_> = chosen.into_iter().map(|letter| letter.id).collect();
+        while !left.is_empty() {
+            let Some(count_max) = overseer.admit().await else { break };
+            let count = count_max.clamp(1, TOGETHER_MAX).min(left.len());
+            let held = self.hold(left.drain(..count)).await?;
+            overseer.foresee(&held).await?;
+            let rows = held.iter().filter_map(|held| row(&held.id)).collect();
+            let done = match act {
+                Act::Requeue => self.store.requeue_dead_letters(rows, self.clock.now()).await?,
+                Act::Discard => self.store.discard_dead_letters(rows).await?,
+            };
+            overseer.handled(done.len());
+            handled.extend(done.into_iter().map(|row| LetterId::new(row.to_string())));
+        }
+        Ok(())
+    }
+
+    /// Those that are still there.
+    async fn hold(
+        &self,
+        ids: impl Iterator<Item = LetterId>,
+    ) -> Result<Vec<HeldLetter>, StoreError> {
+        let mut held = Vec::new();
+        for id in ids {
+            let Some(row) = row(&id) else { continue };
+            let found = self.store.find_dead_letter(row).await?;
+            held.extend(found.map(|letter| HeldLetter { id, letter }));
+        }
+        Ok(held)
+    }
+}
+
 #[async_trait]
 impl DeadLetters for LetterTable {
-    async fn list(&self, limit: u32) -> Result<Vec<ListedLetter>, ConsumeError> {
-        self.store.survey_dead_letters(limit).await.map_err(|error| ConsumeError(error.into()))
+    async fn list(&self, filter: &Filter, limit: u32) -> Result<Listing, ConsumeError> {
+        let all = self.store.survey_dead_letters().await;
+        Ok(Listing::of(all.map_err(|error| ConsumeError(error.into()))?, filter, limit))
     }
 
     async fn find(&self, id: &LetterId) -> Result<Option<FoundLetter>, ConsumeError> {
@@ -38,34 +103,24 @@ impl DeadLetters for LetterTable {
         Ok(letter.map(|letter| FoundLetter { id: id.clone(), letter, properties }))
     }
 
-    async fn requeue(&self, which: &Selection) -> Result<Vec<LetterId>, Interrupted> {
-        let marked = self.store.requeue_dead_letters(rows(which), self.clock.now()).await;
-        marked.map(ids).map_err(nothing_done)
+    async fn requeue(
+        &self,
+        which: &Selection,
+        overseer: &dyn Overseer,
+    ) -> Result<Vec<LetterId>, Interrupted> {
+        self.handle(which, Act::Requeue, overseer).await
     }
 
-    async fn discard(&self, which: &Selection) -> Result<Vec<LetterId>, Interrupted> {
-        self.store.discard_dead_letters(rows(which)).await.map(ids).map_err(nothing_done)
-    }
-}
-
-/// Both are one transaction.
-fn nothing_done(error: StoreError) -> Interrupted {
-    Interrupted { handled: 0, cause: error.into() }
-}
-
-/// The rows of a selection; `None` are all of them.
-fn rows(which: &Selection) -> Option<Vec<i64>> {
-    match which {
-        Selection::All => None,
-        Selection::These(ids) => Some(ids.iter().filter_map(row).collect()),
+    async fn discard(
+        &self,
+        which: &Selection,
+        overseer: &dyn Overseer,
+    ) -> Result<Vec<LetterId>, Interrupted> {
+        self.handle(which, Act::Discard, overseer).await
     }
 }
 
 /// The row that an id names, if it is written as a row's is.
 fn row(id: &LetterId) -> Option<i64> {
     id.as_str().parse().ok().filter(|row: &i64| row.to_string() == id.as_str())
-}
-
-fn ids(rows: Vec<i64>) -> Vec<LetterId> {
-    rows.into_iter().map(|row| LetterId::new(row.to_string())).collect()
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use common::{
     domain::Submission,
+    failpoint,
     ports::queue::{PublishError, Publisher},
 };
 
@@ -30,6 +31,7 @@ impl Publisher for EdgePublisher {
             return Ok(());
         }
         let mut offered = self.queue.offer(submissions, self.edge.clone())?;
+        failpoint!("publisher.after_publish");
         match (&mut offered.fate).await {
             Ok(Fate::Settled) => Ok(()),
             Ok(Fate::Untouched) => Err(PublishError::Unavailable(Closed.into())),

@@ -2,6 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use common::{
     clock::SystemClock,
+    domain::DeadLetterCode,
     envelope,
     ports::{
         audit::QueueAudit,
@@ -101,7 +102,7 @@ fn done(delivery: &Delivery, numbers: &[u128]) -> Settlement {
 }
 
 fn reason() -> DeadLetterReason {
-    DeadLetterReason { code: "rejected", detail: "for a test".to_owned() }
+    DeadLetterReason { code: DeadLetterCode::Rejected, detail: "for a test".to_owned() }
 }
 
 /// Ids of the first submissions, and attempts.

@@ -1,22 +1,86 @@
 //! What `verify` asks the store.
 
+use std::path::Path;
+
 use async_trait::async_trait;
 use common::ports::{
     audit::{Deviation, OutboxAudit, StoreAudit, StoredNumber},
     events::Cursor,
     store::StoreError,
 };
-use sqlx::FromRow;
+use sqlx::{ConnectOptions, Connection, FromRow, SqliteConnection, error::DatabaseError};
 
 use super::{
     Store, corrupt,
     events::{place, signed},
-    failure, read,
+    failure, read, reading_options, unopened,
 };
+use crate::data_dir::OpenError;
+
+/// `SQLITE_CORRUPT` and `SQLITE_NOTADB`, in the low byte, for a file that cannot even be looked at.
+const DAMAGE_CODES: [i32; 2] = [11, 26];
+
+/// What `SQLite` says of a file that is whole.
+const WHOLE: &str = "ok";
+
+/// Looks at all of a database, which a server that knows the file has no need to: what commits is
+/// whole, whatever befalls the process. Reads the file once, at the disk's speed.
+pub(super) async fn refuse_damaged(path: &Path) -> Result<(), OpenError> {
+    tracing::info!("the database was not served here before, and is looked at as a whole");
+    let damaged = |finding| OpenError::Damaged { path: path.to_owned(), finding };
+    let looked_at = async {
+        // Only for reading: what is damaged stays as it is.
+        let mut connection = reading_options(path).connect().await?;
+        let findings = findings(&mut connection).await;
+        connection.close().await?;
+        findings
+    };
+    match looked_at.await {
+        Ok(findings) => findings.into_iter().next().map_or(Ok(()), |finding| Err(damaged(finding))),
+        Err(error) if is_damage(&error) => Err(damaged(error.to_string())),
+        Err(error) => Err(unopened(path)(error)),
+    }
+}
+
+/// The first few things that are wrong with a database, each on a line.
+async fn findings(connection: &mut SqliteConnection) -> Result<Vec<String>, sqlx::Error> {
+    let mut found: Vec<String> =
+        sqlx::query_scalar(include_str!("../../sql/audit_file.sql")).fetch_all(connection).await?;
+    found.retain(|finding| finding != WHOLE);
+    // Some begin with a heading on a line of its own.
+    Ok(found.iter().map(|finding| finding.replace('\n', " ")).collect())
+}
+
+fn is_damage(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    let code = code.and_then(|code| code.parse::<i32>().ok()).unwrap_or_default();
+    DAMAGE_CODES.contains(&(code & 0xff))
+}
 
 #[async_trait]
 impl StoreAudit for Store {
-    async fn numbers(&self, after: &str, limit: u32) -> Result<Vec<StoredNumber>, StoreError> {
+    async fn damage(&self) -> Result<Option<Vec<String>>, StoreError> {
+        let mut reader = self.readers.acquire().await.map_err(failure)?;
+        match findings(&mut reader).await {
+            Ok(findings) => Ok(Some(findings)),
+            Err(error) if is_damage(&error) => Ok(Some(vec![error.to_string()])),
+            Err(error) => Err(failure(error)),
+        }
+    }
+
+    async fn tickets(&self) -> Result<u64, StoreError> {
+        let count: i64 = sqlx::query_scalar(include_str!("../../sql/audit_tickets.sql"))
+            .fetch_one(&self.readers)
+            .await
+            .map_err(failure)?;
+        Ok(count.unsigned_abs())
+    }
+
+    async fn numbers(
+        &self,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<StoredNumber>, StoreError> {
         let rows: Vec<NumberRow> = sqlx::query_as(include_str!("../../sql/audit_numbers.sql"))
             .bind(after)
             .bind(limit)

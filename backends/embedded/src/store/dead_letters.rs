@@ -37,14 +37,10 @@ impl Store {
         rows.into_iter().map(BuriedLetter::try_from).collect()
     }
 
-    /// Up to `limit` of them without their bodies, the oldest first.
-    pub(crate) async fn survey_dead_letters(
-        &self,
-        limit: u32,
-    ) -> Result<Vec<ListedLetter>, StoreError> {
+    /// All of them without their bodies, the oldest first.
+    pub(crate) async fn survey_dead_letters(&self) -> Result<Vec<ListedLetter>, StoreError> {
         let rows: Vec<SurveyRow> =
             sqlx::query_as(include_str!("../../sql/survey_dead_letters.sql"))
-                .bind(limit)
                 .fetch_all(&self.readers)
                 .await
                 .map_err(failure)?;
@@ -65,19 +61,19 @@ impl Store {
         row.map(BuriedLetter::try_from).transpose()
     }
 
-    /// Marks rows, or all of them, to be tried again; tells which.
+    /// Marks rows to be tried again; tells which.
     pub(crate) async fn requeue_dead_letters(
         &self,
-        rows: Option<Vec<i64>>,
+        rows: Vec<i64>,
         now: DateTime<Utc>,
     ) -> Result<Vec<i64>, StoreError> {
         self.write(Requeue { rows, now }).await
     }
 
-    /// Deletes rows, or all of them, but those that are to be tried again; tells which.
+    /// Deletes rows, but those that are to be tried again; tells which.
     pub(crate) async fn discard_dead_letters(
         &self,
-        rows: Option<Vec<i64>>,
+        rows: Vec<i64>,
     ) -> Result<Vec<i64>, StoreError> {
         self.write(Discard { rows }).await
     }
@@ -125,7 +121,7 @@ pub(crate) struct MarkedLetter {
 }
 
 struct Requeue {
-    rows: Option<Vec<i64>>,
+    rows: Vec<i64>,
     now: DateTime<Utc>,
 }
 
@@ -134,7 +130,7 @@ impl Work for Requeue {
 
     async fn run(self, connection: &mut SqliteConnection) -> Result<Vec<i64>, StoreError> {
         sqlx::query_scalar(include_str!("../../sql/requeue_dead_letters.sql"))
-            .bind(self.rows.as_ref().map(json).transpose()?)
+            .bind(json(&self.rows)?)
             .bind(time_text(self.now))
             .fetch_all(connection)
             .await
@@ -143,7 +139,7 @@ impl Work for Requeue {
 }
 
 struct Discard {
-    rows: Option<Vec<i64>>,
+    rows: Vec<i64>,
 }
 
 impl Work for Discard {
@@ -151,7 +147,7 @@ impl Work for Discard {
 
     async fn run(self, connection: &mut SqliteConnection) -> Result<Vec<i64>, StoreError> {
         sqlx::query_scalar(include_str!("../../sql/discard_dead_letters.sql"))
-            .bind(self.rows.as_ref().map(json).transpose()?)
+            .bind(json(&self.rows)?)
             .fetch_all(connection)
             .await
             .map_err(failure)

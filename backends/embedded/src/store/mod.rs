@@ -4,9 +4,11 @@
 //! waiting for each other into a queue, and makes a transaction something no caller can cancel
 //! half-way: a caller that goes away drops its answer, not the work.
 
+mod actions;
 mod audit;
 mod dead_letters;
 mod events;
+mod ledger;
 mod statistics;
 mod tickets;
 mod tokens;
@@ -15,11 +17,15 @@ mod writer;
 use std::{
     path::{Path, PathBuf},
     str::FromStr,
+    sync::LazyLock,
     time::Duration,
 };
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use common::{Cause, ports::store::StoreError};
+use common::{
+    Cause,
+    ports::store::{LaterSchema, StoreError},
+};
 use sqlx::{
     ConnectOptions, SqliteConnection, SqlitePool,
     error::ErrorKind,
@@ -56,7 +62,12 @@ const REJECTING_CODES: [i32; 3] = [18, 19, 20];
 /// fault: counters of a restored database are handed out again, and the next ones may be free.
 const NUMBER_TAKEN: &str = "UNIQUE constraint failed: tickets.number";
 
-static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrations = sqlx::migrate!("./migrations");
+    // What a later release has added does no harm; what it has taken away, the floor tells.
+    migrations.set_ignore_missing(true);
+    migrations
+});
 
 /// Tickets, their history, statistics and dead letters.
 pub(crate) struct Store {
@@ -74,8 +85,12 @@ struct Writing {
 
 impl Store {
     /// Opens the database of a data directory for reading and writing.
-    pub(crate) async fn open(data_dir: DataDir) -> Result<Self, OpenError> {
+    pub(crate) async fn open(mut data_dir: DataDir) -> Result<Self, OpenError> {
         let path = data_dir.database();
+        if data_dir.is_copy() {
+            audit::refuse_damaged(&path).await?;
+            data_dir.recognise();
+        }
         Self::writing(&path, writing_options(&path), Some(data_dir)).await
     }
 
@@ -116,6 +131,14 @@ impl Store {
     pub(crate) async fn adopt_key(&self, fingerprint: &str) -> Result<bool, StoreError> {
         let kept = self.write(AdoptKey { fingerprint: fingerprint.to_owned() }).await?;
         Ok(kept == fingerprint)
+    }
+
+    /// The fingerprint of the number key that the database was numbered with.
+    pub(crate) async fn kept_key(&self) -> Result<Option<String>, StoreError> {
+        sqlx::query_scalar(include_str!("../../sql/kept_key.sql"))
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(failure)
     }
 
     /// Asks a reader, and the writer once it has done what waits before.
@@ -241,12 +264,18 @@ fn is_rejection(error: &dyn sqlx::error::DatabaseError) -> bool {
     !matches!(error.kind(), ErrorKind::Other) || REJECTING_CODES.contains(&(code & 0xff))
 }
 
-/// A schema of a later release, or one that somebody edited, is not put right by another try.
-fn migration_failure(error: MigrateError) -> StoreError {
-    match error {
+/// Brings the schema up to date, and refuses one from which a later release has taken something away.
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let run = MIGRATIONS.run_direct(None, connection, false).await;
+    run.map_err(|error| match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => failure(error),
+        // Somebody edited the schema, which is not put right by another try.
         other => StoreError::Rejected(other.into()),
-    }
+    })?;
+    let floor = sqlx::query_scalar::<_, i64>(include_str!("../../sql/schema_floor.sql"));
+    let floor = floor.fetch_optional(connection).await.map_err(failure)?;
+    let newest = MIGRATIONS.iter().map(|migration| migration.version).max();
+    if floor <= newest { Ok(()) } else { Err(StoreError::Rejected(LaterSchema.into())) }
 }
 
 /// Reads a column's text, and says which one it is when it holds something else.

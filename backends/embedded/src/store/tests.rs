@@ -71,6 +71,8 @@ async fn the_schema_is_made_once_and_every_table_of_it_is_strict() {
             "dead_letters",
             "idempotency_keys",
             "installation",
+            "ledger",
+            "operator_actions",
             "relay",
             "statistics",
             "ticket_counters",

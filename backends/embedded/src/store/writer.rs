@@ -5,7 +5,7 @@ use common::ports::store::StoreError;
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{MIGRATOR, failure, migration_failure};
+use super::{failure, migrate};
 
 /// Works that wait for the writer. Every lane and every probe has one at a time, so more than this
 /// means that something else is wrong, and callers wait.
@@ -197,9 +197,9 @@ struct Migration {
 #[async_trait]
 impl Job for Migration {
     async fn run(self: Box<Self>, connection: &mut SqliteConnection) -> Left {
-        let result = MIGRATOR.run_direct(None, connection, false).await;
+        let result = migrate(connection).await;
         let left = if result.is_ok() { Left::Clean } else { Left::Doubtful };
-        drop(self.answer.send(result.map_err(migration_failure)));
+        drop(self.answer.send(result));
         left
     }
 

@@ -9,6 +9,7 @@ mod addresses;
 mod business;
 mod dates;
 mod json;
+mod queries;
 mod sizes;
 mod unicode;
 

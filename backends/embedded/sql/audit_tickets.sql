@@ -1,0 +1,2 @@
+-- audit_tickets: how many tickets there are.
+SELECT count(*) FROM tickets

@@ -1,0 +1,11 @@
+-- insert_actions: puts actions on record, in the order in which they stand (?1, a JSON array of
+-- objects).
+INSERT INTO operator_actions (acted_at, actor, action, subject, details)
+SELECT
+    value ->> '$.acted_at',
+    value ->> '$.actor',
+    value ->> '$.action',
+    value ->> '$.subject',
+    value ->> '$.details'
+FROM json_each(?1)
+ORDER BY key

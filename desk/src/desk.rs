@@ -1,0 +1,122 @@
+//! What every handler leans on.
+
+use std::sync::Arc;
+
+use common::{
+    clock::{Clock, Entropy},
+    domain::{ActionKind, Actor, OperatorAction},
+    letters::{LetterError, LetterOffice},
+    ports::{
+        actions::ActionLog,
+        backend::DeskPorts,
+        dead_letters::Interrupted,
+        store::StoreError,
+        tokens::{TokenReader, TokenRegistry},
+    },
+};
+use http::{
+    auth::{Access, Principal},
+    condition::{Condition, NoAnswer, STORE_WAIT},
+    guesses::Guesses,
+    problem::Problem,
+    request::Around,
+};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::{REQUEST_WAIT, Settings, gate::Gate};
+
+/// The state of the role, shared by all requests.
+pub struct Desk {
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub access: Access,
+    pub gate: Gate,
+    pub tokens: Arc<dyn TokenRegistry>,
+    pub known_tokens: Arc<dyn TokenReader>,
+    pub letters: LetterOffice,
+    actions: Arc<dyn ActionLog>,
+    store: Condition,
+    letters_reached: Condition,
+}
+
+impl Desk {
+    /// Composes it.
+    pub fn new(
+        ports: DeskPorts,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        settings: &Settings,
+    ) -> Self {
+        let (limits, key) = (&settings.limits, &settings.number_key);
+        let guesses = Guesses::new(ports.limiter, Arc::clone(&entropy), limits, key);
+        let admin = settings.admin_token.as_ref();
+        Self {
+            access: Access::new(admin, Arc::clone(&ports.tokens), Arc::clone(&clock), guesses),
+            known_tokens: ports.tokens,
+            gate: Gate::new(),
+            letters: LetterOffice::new(&ports.operator, Arc::clone(&clock)),
+            clock,
+            entropy,
+            tokens: ports.operator.tokens,
+            actions: ports.operator.actions,
+            store: Condition::new("what staff ask of the store"),
+            letters_reached: Condition::new("what staff ask of the dead letters"),
+        }
+    }
+
+    /// What stands around every route.
+    pub fn around(&self) -> Arc<Around> {
+        Arc::new(Around {
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            request_wait: REQUEST_WAIT,
+        })
+    }
+
+    /// What the store says, if it says so in time.
+    pub async fn stored<T>(
+        &self,
+        answer: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, Problem> {
+        let answer = timeout(STORE_WAIT, answer).await;
+        let answer = answer.unwrap_or_else(|_| Err(StoreError::Unavailable(NoAnswer.into())));
+        self.store.note(answer).map_err(|_| Problem::Unavailable)
+    }
+
+    /// Puts on record what somebody is about to do. It must not be done unless this says `Ok`.
+    pub async fn record(
+        &self,
+        principal: &Principal,
+        action: ActionKind,
+        subject: &str,
+        details: Value,
+    ) -> Result<(), Problem> {
+        let action = OperatorAction {
+            acted_at: self.clock.now(),
+            actor: actor(principal),
+            action,
+            subject: subject.to_owned(),
+            details,
+        };
+        self.stored(self.actions.record(&[action])).await
+    }
+
+    /// What the office says of the dead letters.
+    pub fn told<T>(&self, answer: Result<T, LetterError>) -> Result<T, Problem> {
+        self.letters_reached.note(answer).map_err(|error| match error {
+            LetterError::Unrecorded { handled: 0, .. }
+            | LetterError::Interrupted(Interrupted { handled: 0, .. })
+            | LetterError::Unavailable(_) => Problem::Unavailable,
+            LetterError::Unrecorded { .. } | LetterError::Interrupted(_) => Problem::Interrupted,
+        })
+    }
+}
+
+/// Who somebody is on record.
+pub fn actor(principal: &Principal) -> Actor {
+    match &principal.token {
+        Some(id) => Actor::Token { id: id.clone(), role: principal.role },
+        None => Actor::AdminKey,
+    }
+}

@@ -1,0 +1,190 @@
+//! What is asked for, field by field: members of a JSON object, or parameters of a query. Everything
+//! that is wrong is told at once, and what is not known is refused: a misspelt `expiresIn` must not
+//! make a token without an end.
+
+use std::{borrow::Cow, convert::Infallible, fmt};
+
+use axum::{
+    extract::{FromRequestParts, Path},
+    http::request::Parts,
+};
+use common::domain::RuleViolation;
+use http::problem::{FieldError, Problem};
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::{Value, error::Category};
+use url::form_urlencoded;
+
+/// Fields that are taken through their rules one by one.
+pub struct Fields {
+    given: Vec<(String, Value)>,
+    errors: Vec<FieldError>,
+    refusal: fn(Vec<FieldError>) -> Problem,
+    /// Where these fields stand.
+    prefix: String,
+}
+
+impl Fields {
+    /// Of a body. [`Problem::InvalidJson`] if it is not one JSON document, a violation if that is no
+    /// object.
+    pub fn of_body(body: &[u8]) -> Result<Self, Problem> {
+        let Members(given) =
+            serde_json::from_slice(body).map_err(|error| no_object(&error, body))?;
+        Ok(Self::of(given, Problem::ValidationFailed))
+    }
+
+    /// Of a query.
+    pub fn of_query(query: Option<&str>) -> Self {
+        let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+        let given = pairs.map(|(name, value)| (name.into_owned(), value.into_owned().into()));
+        Self::of(given.collect(), Problem::InvalidParameters)
+    }
+
+    fn of(given: Vec<(String, Value)>, refusal: fn(Vec<FieldError>) -> Problem) -> Self {
+        Self { given, errors: Vec::new(), refusal, prefix: String::new() }
+    }
+
+    /// A field that may be missing; `null` is as good as that.
+    pub fn optional<T>(
+        &mut self,
+        name: &'static str,
+        rule: impl FnOnce(&Value) -> Result<T, RuleViolation>,
+    ) -> Option<T> {
+        let value = self.take(name)?;
+        rule(&value).map_err(|violation| self.refuse(name, violation)).ok()
+    }
+
+    /// A field that may not.
+    pub fn required<T>(
+        &mut self,
+        name: &'static str,
+        rule: impl FnOnce(&Value) -> Result<T, RuleViolation>,
+    ) -> Option<T> {
+        let errors = self.errors.len();
+        let value = self.take(name);
+        if value.is_none() && self.errors.len() == errors {
+            self.refuse(name, RuleViolation::new("required", "is required"));
+        }
+        rule(&value?).map_err(|violation| self.refuse(name, violation)).ok()
+    }
+
+    /// A field that may be missing and has fields of its own.
+    pub fn object<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> Option<T> {
+        let Value::Object(members) = self.take(name)? else {
+            self.refuse(name, RuleViolation::new("wrong_type", "must be an object"));
+            return None;
+        };
+        let mut inner = Self::of(members.into_iter().collect(), self.refusal);
+        inner.prefix = format!("{}/{name}", self.prefix);
+        let read = read(&mut inner);
+        inner.refuse_unknown();
+        let is_fit = !inner.has_errors();
+        self.errors.append(&mut inner.errors);
+        is_fit.then_some(read)
+    }
+
+    /// Whether anything was refused so far.
+    pub fn has_errors(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
+    /// Refuses the fields as a whole.
+    pub fn refuse_all(&mut self, RuleViolation { code, detail }: RuleViolation) {
+        self.errors.push(FieldError { pointer: self.prefix.clone().into(), code, detail });
+    }
+
+    /// Refuses what a field says, for a reason beyond its own rule.
+    pub fn refuse(&mut self, name: &str, RuleViolation { code, detail }: RuleViolation) {
+        let name = name.replace('~', "~0").replace('/', "~1");
+        let pointer = Cow::Owned(format!("{}/{name}", self.prefix));
+        self.errors.push(FieldError { pointer, code, detail });
+    }
+
+    /// Every violation there was, of fields that nobody asked for as well.
+    pub fn finish(mut self) -> Result<(), Problem> {
+        self.refuse_unknown();
+        if self.errors.is_empty() { Ok(()) } else { Err((self.refusal)(self.errors)) }
+    }
+
+    fn refuse_unknown(&mut self) {
+        for (name, _) in std::mem::take(&mut self.given).into_iter().take(UNKNOWN_MAX) {
+            self.refuse(&name, RuleViolation::new("unknown_field", "is not known here"));
+        }
+    }
+
+    fn take(&mut self, name: &'static str) -> Option<Value> {
+        let is_it = |(given, _): &mut (String, Value)| given == name;
+        let given: Vec<_> = self.given.extract_if(.., is_it).map(|(_, value)| value).collect();
+        if given.len() > 1 {
+            self.refuse(name, RuleViolation::new("duplicate_field", "must be given once"));
+            return None;
+        }
+        given.into_iter().next().filter(|value| !value.is_null())
+    }
+}
+
+/// The id in the path. What is no text names nothing, as an empty one does.
+pub struct Id(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(head: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let path = Path::<String>::from_request_parts(head, state).await;
+        Ok(Self(path.map(|Path(id)| id).unwrap_or_default()))
+    }
+}
+
+/// An answer that lists more is of use to nobody.
+const UNKNOWN_MAX: usize = 10;
+
+/// A text that keeps a rule.
+pub fn text<T>(
+    rule: impl FnOnce(&str) -> Result<T, RuleViolation>,
+) -> impl FnOnce(&Value) -> Result<T, RuleViolation> {
+    |value| match value {
+        Value::String(text) => rule(text),
+        _ => Err(RuleViolation::new("wrong_type", "must be a string")),
+    }
+}
+
+fn no_object(error: &serde_json::Error, body: &[u8]) -> Problem {
+    if error.classify() != Category::Data || serde_json::from_slice::<IgnoredAny>(body).is_err() {
+        return Problem::InvalidJson;
+    }
+    let detail = "must be an object".to_owned();
+    Problem::ValidationFailed(vec![FieldError { pointer: "".into(), code: "wrong_type", detail }])
+}
+
+/// The members of an object in their order, those of the same name included.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All;
+
+        impl<'de> Visitor<'de> for All {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(All)
+    }
+}

@@ -1,0 +1,28 @@
+//! The desk's part of the `OpenAPI` document.
+
+pub mod letters;
+pub mod schemas;
+pub mod tokens;
+
+use http::openapi::{Chapter, Described};
+
+use crate::routes;
+
+/// What the desk serves.
+pub fn chapter() -> Chapter {
+    let described = |route: routes::Route| Described {
+        path: route.path,
+        method: route.method(),
+        describe: route.describe,
+        policy: None,
+        is_shared: false,
+        roles: route.roles,
+    };
+    Chapter { routes: routes::all().into_iter().map(described).collect(), groups: &GROUPS }
+}
+
+/// The groups of operations, in the order in which they are shown.
+const GROUPS: [(&str, &str); 2] = [
+    (letters::TAG, "What could not become a ticket."),
+    (tokens::TAG, "Who may ask for what only staff may."),
+];

@@ -1,0 +1,236 @@
+//! Which address leads where, and who may go there. A route cannot be added without its roles and
+//! its description, and has no method that the description does not have.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    handler::Handler,
+    http::Method,
+    middleware,
+    routing::{self, MethodRouter},
+};
+use common::domain::Role;
+use http::{openapi::Describe, problem::Problem, request};
+
+use crate::{
+    desk::Desk,
+    gate, letters,
+    openapi::{self, letters as described},
+    tokens,
+};
+
+const TOKENS: &str = "/api/support/admin/tokens";
+const TOKEN: &str = "/api/support/admin/tokens/{id}";
+
+/// What is below the staff's address and no route: asked for a token all the same.
+const ELSEWHERE: [&str; 3] =
+    ["/api/support/admin", "/api/support/admin/", "/api/support/admin/{*rest}"];
+
+const LETTERS: &str = "/api/support/admin/dead-letters";
+const LETTER: &str = "/api/support/admin/dead-letters/{id}";
+
+/// Who works on tickets.
+const STAFF: &[Role] = &[Role::Admin, Role::Agent];
+/// Who says who staff are, and deletes what nobody can bring back.
+const ADMIN: &[Role] = &[Role::Admin];
+
+/// One method of one address.
+pub struct Route {
+    pub path: &'static str,
+    pub method: Method,
+    /// Who may.
+    pub roles: &'static [Role],
+    pub describe: Describe,
+    handler: MethodRouter<Arc<Desk>>,
+}
+
+impl Route {
+    /// The method as the `OpenAPI` document writes it.
+    pub fn method(&self) -> &'static str {
+        match self.method {
+            Method::POST => "post",
+            Method::DELETE => "delete",
+            _ => "get",
+        }
+    }
+}
+
+/// Every route there is.
+pub fn all() -> Vec<Route> {
+    vec![
+        get(TOKENS, ADMIN, tokens::list, openapi::tokens::list),
+        post(TOKENS, ADMIN, tokens::create, openapi::tokens::create),
+        delete(TOKEN, ADMIN, tokens::revoke, openapi::tokens::revoke),
+        get(LETTERS, STAFF, letters::list, described::list),
+        post(
+            "/api/support/admin/dead-letters/requeue",
+            STAFF,
+            letters::requeue_several,
+            described::requeue_several,
+        ),
+        post(
+            "/api/support/admin/dead-letters/discard",
+            ADMIN,
+            letters::discard_several,
+            described::discard_several,
+        ),
+        get(LETTER, STAFF, letters::show, described::show),
+        post(
+            "/api/support/admin/dead-letters/{id}/requeue",
+            STAFF,
+            letters::requeue,
+            described::requeue,
+        ),
+        delete(LETTER, ADMIN, letters::discard, described::discard),
+    ]
+}
+
+/// The staff API behind its gate.
+pub fn router(desk: Arc<Desk>) -> Router {
+    let routes = Router::new();
+    let routes =
+        all().into_iter().fold(routes, |routes, route| routes.route(route.path, route.handler));
+    let routes = ELSEWHERE
+        .into_iter()
+        .fold(routes, |routes, path| routes.route(path, routing::any(async || Problem::NotFound)));
+    let around = desk.around();
+    routes
+        .layer(middleware::from_fn_with_state(Arc::clone(&around), request::within_limits))
+        .layer(middleware::from_fn_with_state(Arc::clone(&desk), gate::admit))
+        .layer(middleware::from_fn_with_state(Arc::clone(&around), request::bounded))
+        .layer(middleware::from_fn_with_state(around, request::around))
+        .with_state(desk)
+}
+
+fn get<T: 'static>(
+    path: &'static str,
+    roles: &'static [Role],
+    handler: impl Handler<T, Arc<Desk>>,
+    describe: Describe,
+) -> Route {
+    Route { path, method: Method::GET, roles, describe, handler: routing::get(handler) }
+}
+
+fn post<T: 'static>(
+    path: &'static str,
+    roles: &'static [Role],
+    handler: impl Handler<T, Arc<Desk>>,
+    describe: Describe,
+) -> Route {
+    Route { path, method: Method::POST, roles, describe, handler: routing::post(handler) }
+}
+
+fn delete<T: 'static>(
+    path: &'static str,
+    roles: &'static [Role],
+    handler: impl Handler<T, Arc<Desk>>,
+    describe: Describe,
+) -> Route {
+    Route { path, method: Method::DELETE, roles, describe, handler: routing::delete(handler) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::doubles::{ADMIN_TOKEN, Stage};
+
+    /// Who may do what, written down once more: a route that is not here fails the test, and so does
+    /// one whose roles were changed only there.
+    const MATRIX: [(&str, &str, &[Role]); 9] = [
+        ("GET", TOKENS, &[Role::Admin]),
+        ("POST", TOKENS, &[Role::Admin]),
+        ("DELETE", TOKEN, &[Role::Admin]),
+        ("GET", LETTERS, &[Role::Admin, Role::Agent]),
+        ("GET", LETTER, &[Role::Admin, Role::Agent]),
+        ("DELETE", LETTER, &[Role::Admin]),
+        ("POST", "/api/support/admin/dead-letters/{id}/requeue", &[Role::Admin, Role::Agent]),
+        ("POST", "/api/support/admin/dead-letters/requeue", &[Role::Admin, Role::Agent]),
+        ("POST", "/api/support/admin/dead-letters/discard", &[Role::Admin]),
+    ];
+
+    #[test]
+    fn every_route_is_in_the_matrix() {
+        let written: BTreeSet<_> =
+            MATRIX.iter().map(|(method, path, _)| (*method, *path)).collect();
+        let served = all();
+        let served: BTreeSet<_> =
+            served.iter().map(|route| (route.method.as_str(), route.path)).collect();
+        assert_eq!(served, written);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_route_admits_its_roles_and_nobody_else() {
+        for (method, template, roles) in MATRIX {
+            let path = template.replace("{id}", "0123456789ab");
+            for role in Role::ALL {
+                let stage = Stage::new();
+                let (token, _) = stage.store.add(*role, |_| {});
+                let heard = stage.ask_as(&token, method, &path, "").await;
+                let is_admitted = ![401, 403].contains(&heard.status);
+                assert_eq!(is_admitted, roles.contains(role), "{role} {method} {path}: {heard:?}");
+                if !is_admitted {
+                    assert_eq!(heard.code(), (403, "forbidden"));
+                    let told = "Bearer error=\"insufficient_scope\"";
+                    assert_eq!(heard.header("www-authenticate"), told);
+                }
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_token_that_admits_every_route_gives_the_same_answer() {
+        let stage = Stage::new();
+        let (revoked, _) =
+            stage.store.add(Role::Admin, |token| token.revoked_at = Some(token.created_at));
+        let (expired, _) =
+            stage.store.add(Role::Admin, |token| token.expires_at = Some(token.created_at));
+        let unknown = format!("slt_{}", "0".repeat(64));
+        let elsewhere = ["", "/", "/nowhere", "/tokens/", "/tokens/x/y", "/dead-letters/x/y/z"]
+            .map(|rest| ("GET", format!("/api/support/admin{rest}")));
+        let routes = MATRIX.iter().map(|(method, path, _)| (*method, path.replace("{id}", "x")));
+        let others = ["PUT", "BREW", "OPTIONS"].map(|method| (method, TOKENS.to_owned()));
+        let mut documents = BTreeSet::new();
+        for (method, path) in routes.chain(elsewhere).chain(others) {
+            let bearers = [&revoked, &expired, &unknown].map(|token| format!("Bearer {token}"));
+            let admin = format!("Bearer {ADMIN_TOKEN}");
+            let twice = [admin.as_str(), admin.as_str()];
+            let mut given: Vec<&[&str]> = vec![&[], &["Basic x"], &twice];
+            let bearers: Vec<_> = bearers.iter().map(|it| [it.as_str()]).collect();
+            given.extend(bearers.iter().map(<[&str; 1]>::as_slice));
+            for authorizations in given {
+                let mut heard = stage.ask_with((method, &path), authorizations, "").await;
+                assert_eq!(heard.code(), (401, "unauthorized"), "{method} {path}");
+                assert_eq!(heard.header("www-authenticate"), "Bearer");
+                heard.json["requestId"].take();
+                documents.insert(heard.json.to_string());
+            }
+        }
+        assert_eq!(documents.len(), 1, "{documents:?}");
+        assert_eq!(stage.store.on_record(), [""; 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_there_is_told_to_whoever_is_admitted() {
+        let stage = Stage::new();
+        for path in ["", "/", "/nowhere", "/tokens/x/y", "/dead-letters/x/y"] {
+            let heard = stage.ask("GET", &format!("/api/support/admin{path}"), "").await;
+            assert_eq!(heard.code(), (404, "not_found"), "{path}");
+        }
+        let letter = LETTER.replace("{id}", "x");
+        for (method, path, allow) in [
+            ("PUT", TOKENS, "GET,HEAD,POST,OPTIONS"),
+            ("POST", letter.as_str(), "GET,HEAD,DELETE,OPTIONS"),
+        ] {
+            let heard = stage.ask(method, path, "").await;
+            assert_eq!(heard.code(), (405, "method_not_allowed"), "{method} {path}");
+            assert_eq!(heard.header("allow"), allow);
+        }
+        let options = stage.ask("OPTIONS", TOKENS, "").await;
+        assert_eq!((options.status, options.header("allow")), (204, "GET,HEAD,POST,OPTIONS"));
+        let head = stage.ask("HEAD", TOKENS, "").await;
+        assert_eq!((head.status, head.json), (200, serde_json::Value::Null));
+    }
+}

@@ -1,0 +1,361 @@
+//! HTTP statuses and problem documents (RFC 9457): the one file that knows them.
+//!
+//! A `type` is `urn:supportline:problem:` and the code with hyphens: it names the kind of problem
+//! for ever, wherever the documentation is kept. A handler returns a [`Problem`]; the document is
+//! written by [`crate::request`], which knows the request's id.
+
+use std::borrow::Cow;
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use common::ports::limits::Standing;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    openapi::schemas::{self, Time},
+    standing::{tell, whole_seconds},
+};
+
+/// What a caller should wait before trying again, in seconds. Ports reconnect within a second or
+/// two, and a caller that comes back at once finds the same outage.
+const RETRY_AFTER_SECONDS: u64 = 2;
+
+/// How a request went that was no problem.
+#[derive(Debug, Clone, Copy)]
+pub enum Success {
+    /// 200.
+    Found,
+    /// 201.
+    Created,
+    /// 202.
+    Queued,
+    /// 503, of a health report: told in full, yet not fit to be sent traffic.
+    Unready,
+}
+
+impl Success {
+    /// Its status.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::Found => StatusCode::OK,
+            Self::Created => StatusCode::CREATED,
+            Self::Queued => StatusCode::ACCEPTED,
+            Self::Unready => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+/// Why a request has no other answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// 400: not one JSON document.
+    InvalidJson,
+    /// 400: the body broke off, or its framing is wrong.
+    IncompleteBody,
+    /// 400: an `Idempotency-Key` that is none, or two of them.
+    InvalidIdempotencyKey,
+    /// 401: no bearer token that is admitted. Says no more than that.
+    Unauthorized,
+    /// 403: a valid bearer token, of a role that may not do this.
+    Forbidden,
+    /// 404: no such route.
+    NotFound,
+    /// 404: no such ticket, or nothing that could be one.
+    TicketNotFound,
+    /// 404: no such dead letter, or not any more.
+    LetterNotFound,
+    /// 404: no such token, or nothing that could be the id of one.
+    TokenNotFound,
+    /// 405: the route has other methods.
+    MethodNotAllowed,
+    /// 406: only served as an event stream, which the caller does not take.
+    NotAcceptable,
+    /// 408: the body did not arrive in time.
+    BodyTimeout,
+    /// 413: more than [`crate::body::BODY_BYTES_MAX`].
+    BodyTooLarge,
+    /// 415: not `application/json`.
+    UnsupportedMediaType,
+    /// 415: compressed.
+    UnsupportedEncoding,
+    /// 422: fields that break their rules, in the order of the form.
+    ValidationFailed(Vec<FieldError>),
+    /// 422: the key was another form's first.
+    IdempotencyKeyReused,
+    /// 422: a query parameter out of range, or one that is not known and would change the answer.
+    InvalidQuery(&'static str),
+    /// 422: the same, with each of the parameters that break their rules.
+    InvalidParameters(Vec<FieldError>),
+    /// 429: these policies leave no room; in so many seconds they do.
+    RateLimited {
+        /// Where the caller stands with each.
+        violated: Vec<Standing>,
+        /// What `Retry-After` says.
+        retry_after_s: u64,
+    },
+    /// 500: a defect of ours.
+    Internal,
+    /// 503: the submission is not known to be durable.
+    NotAccepted,
+    /// 503: as many follow tickets as this instance takes on, or this one ticket.
+    TooManySubscribers,
+    /// 503: too many submissions wait already; this one was not taken.
+    Saturated,
+    /// 503: the answer took longer than any may.
+    Overdue,
+    /// 503: what the answer is read from does not answer.
+    Unavailable,
+    /// 503: some of what was asked for is done, and the rest cannot be just now.
+    Interrupted,
+}
+
+/// One field that breaks one rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Violation)]
+pub struct FieldError {
+    /// Where it stands in the body (RFC 6901), or in the query as if that were an object.
+    pub pointer: Cow<'static, str>,
+    /// The word for programs.
+    pub code: &'static str,
+    /// The sentence for people.
+    pub detail: String,
+}
+
+/// Why a request has no other answer (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Problem)]
+pub struct Document<'a> {
+    #[schema(schema_with = schemas::always_false)]
+    success: bool,
+    /// `urn:supportline:problem:` and the code with hyphens: it names the kind of problem for ever,
+    /// wherever its documentation is kept.
+    #[schema(pattern = "^urn:supportline:problem:[a-z-]+$")]
+    r#type: String,
+    /// The kind of problem in a few words.
+    pub title: &'static str,
+    /// The status of the answer.
+    status: u16,
+    /// A sentence for people.
+    pub detail: &'static str,
+    /// The word for programs.
+    code: &'static str,
+    /// All that is wrong with the fields, in the order of the form.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+    /// The policies of which nothing is left.
+    #[serde(rename = "violated-policies", skip_serializing_if = "Vec::is_empty")]
+    violated_policies: Vec<&'static str>,
+    /// As in `X-Request-Id`.
+    request_id: &'a str,
+    #[schema(value_type = Time)]
+    timestamp: &'a str,
+}
+
+impl Problem {
+    /// What these standings refuse, if they do.
+    #[must_use]
+    pub fn rate_limited(standings: &[Standing]) -> Option<Self> {
+        let violated = || standings.iter().filter(|standing| standing.is_violated());
+        let retry_after = violated().map(|standing| standing.retry_after).max()?;
+        let violated = violated().copied().collect();
+        Some(Self::RateLimited { violated, retry_after_s: whole_seconds(retry_after) })
+    }
+
+    const fn kind(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::InvalidJson => (StatusCode::BAD_REQUEST, "invalid_json"),
+            Self::IncompleteBody => (StatusCode::BAD_REQUEST, "incomplete_body"),
+            Self::InvalidIdempotencyKey => (StatusCode::BAD_REQUEST, "invalid_idempotency_key"),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            Self::TicketNotFound => (StatusCode::NOT_FOUND, "ticket_not_found"),
+            Self::LetterNotFound => (StatusCode::NOT_FOUND, "dead_letter_not_found"),
+            Self::TokenNotFound => (StatusCode::NOT_FOUND, "token_not_found"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, "not_acceptable"),
+            Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body_timeout"),
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+            Self::UnsupportedMediaType => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
+            }
+            Self::UnsupportedEncoding => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding")
+            }
+            Self::ValidationFailed(_) => (StatusCode::UNPROCESSABLE_ENTITY, "validation_failed"),
+            Self::IdempotencyKeyReused => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused")
+            }
+            Self::InvalidQuery(_) | Self::InvalidParameters(_) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "invalid_query")
+            }
+            Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            Self::NotAccepted => (StatusCode::SERVICE_UNAVAILABLE, "not_accepted"),
+            Self::TooManySubscribers => (StatusCode::SERVICE_UNAVAILABLE, "too_many_subscribers"),
+            Self::Saturated => (StatusCode::SERVICE_UNAVAILABLE, "saturated"),
+            Self::Overdue => (StatusCode::SERVICE_UNAVAILABLE, "overdue"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Self::Interrupted => (StatusCode::SERVICE_UNAVAILABLE, "interrupted"),
+        }
+    }
+
+    /// The title, the same for every problem of the kind, and the detail.
+    const fn words(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::InvalidJson => ("Not JSON", "The body must be one JSON object in UTF-8."),
+            Self::IncompleteBody => ("Incomplete body", "The body broke off before its end."),
+            Self::InvalidIdempotencyKey => (
+                "Invalid idempotency key",
+                "Idempotency-Key must be one string of 1 to 255 visible ASCII characters.",
+            ),
+            Self::Unauthorized => ("Unauthorized", "A valid bearer token is needed."),
+            Self::Forbidden => ("Forbidden", "The token's role does not admit to this."),
+            Self::NotFound => ("Not found", "There is nothing at this address."),
+            Self::TicketNotFound => ("Ticket not found", "There is no such ticket."),
+            Self::LetterNotFound => {
+                ("Dead letter not found", "There is no such dead letter, or not any more.")
+            }
+            Self::TokenNotFound => ("Token not found", "There is no such token."),
+            Self::MethodNotAllowed => {
+                ("Method not allowed", "The Allow header names the methods this address has.")
+            }
+            Self::NotAcceptable => ("Not acceptable", "This is served as text/event-stream."),
+            Self::BodyTimeout => ("Body timeout", "The body did not arrive in time."),
+            Self::BodyTooLarge => ("Body too large", "The body may have at most 65536 bytes."),
+            Self::UnsupportedMediaType => {
+                ("Unsupported media type", "The body must be application/json in UTF-8.")
+            }
+            Self::UnsupportedEncoding => {
+                ("Unsupported content encoding", "The body must not be compressed.")
+            }
+            Self::ValidationFailed(_) => {
+                ("Validation failed", "Some fields break their rules; errors lists each of them.")
+            }
+            Self::IdempotencyKeyReused => (
+                "Idempotency key reused",
+                "This Idempotency-Key was sent with another form before. Send this one under a key \
+                 of its own.",
+            ),
+            Self::InvalidQuery(detail) => ("Invalid query", detail),
+            Self::InvalidParameters(_) => {
+                ("Invalid query", "Some parameters break their rules; errors lists each of them.")
+            }
+            Self::RateLimited { .. } => (
+                "Too many requests",
+                "The Retry-After header says in how many seconds to try again.",
+            ),
+            Self::Internal => ("Internal error", "Something is wrong on our side."),
+            Self::NotAccepted => {
+                ("Not accepted", "The submission could not be queued. Please send it again.")
+            }
+            Self::TooManySubscribers => {
+                ("Too many subscribers", "No further event stream can be opened just now.")
+            }
+            Self::Saturated => {
+                ("Saturated", "Too many submissions wait already. Please send it again later.")
+            }
+            Self::Overdue => (
+                "Overdue",
+                "The answer took too long; what was asked for may be done all the same.",
+            ),
+            Self::Unavailable => ("Unavailable", "This cannot be answered just now."),
+            Self::Interrupted => (
+                "Interrupted",
+                "Some of it is done, and the rest cannot be done just now. Ask again for the rest.",
+            ),
+        }
+    }
+
+    /// The word for programs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        self.kind().1
+    }
+
+    /// Its status.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.kind().0
+    }
+
+    /// What a caller is told.
+    #[must_use]
+    pub fn document<'a>(&'a self, request_id: &'a str, timestamp: &'a str) -> Document<'a> {
+        let (status, code) = self.kind();
+        let (title, detail) = self.words();
+        let errors = match self {
+            Self::ValidationFailed(errors) | Self::InvalidParameters(errors) => errors.as_slice(),
+            _ => &[],
+        };
+        let violated: &[Standing] =
+            if let Self::RateLimited { violated, .. } = self { violated } else { &[] };
+        let violated_policies = violated.iter().map(|it| it.policy.as_str()).collect();
+        Document {
+            success: false,
+            r#type: format!("urn:supportline:problem:{}", code.replace('_', "-")),
+            title,
+            status: status.as_u16(),
+            detail,
+            code,
+            errors,
+            violated_policies,
+            request_id,
+            timestamp,
+        }
+    }
+
+    /// Writes the document into a response that this problem was turned into before. Headers that
+    /// the response was given since then stay.
+    pub fn write_into(&self, response: &mut Response, request_id: &str, timestamp: &str) {
+        let document = self.document(request_id, timestamp);
+        // Strings under string keys always serialize; an empty body is better than no answer.
+        *response.body_mut() = Body::from(serde_json::to_vec(&document).unwrap_or_default());
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    }
+}
+
+impl IntoResponse for Problem {
+    /// The status, the headers that belong to it, and the problem itself for the one who writes
+    /// the document.
+    fn into_response(self) -> Response {
+        let mut response = self.kind().0.into_response();
+        let headers = response.headers_mut();
+        match &self {
+            Self::RateLimited { violated, retry_after_s } => {
+                violated.iter().take(1).for_each(|standing| tell(headers, standing));
+                headers.insert(header::RETRY_AFTER, (*retry_after_s).into());
+            }
+            Self::NotAccepted
+            | Self::TooManySubscribers
+            | Self::Saturated
+            | Self::Overdue
+            | Self::Unavailable
+            | Self::Interrupted => {
+                headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+            }
+            Self::Unauthorized => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::Forbidden => {
+                let scope = HeaderValue::from_static("Bearer error=\"insufficient_scope\"");
+                headers.insert(header::WWW_AUTHENTICATE, scope);
+            }
+            // What is left of such a body cannot be told from the next request.
+            Self::BodyTooLarge | Self::BodyTimeout | Self::IncompleteBody => {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            _ => {}
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}

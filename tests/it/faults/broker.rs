@@ -1,0 +1,70 @@
+//! A broker that is out of memory or disk, and says so.
+
+use super::{RECOVERY, Told, until_ready};
+use crate::bed::form::Form;
+use crate::bed::rabbitmq::RabbitMq;
+use crate::bed::servers::Servers;
+use crate::bed::system::TestSystem;
+use crate::bed::wait::{eventually, until};
+
+/// How to raise an alarm, and how to end it.
+const ALARMS: [([&str; 2], [&str; 2]); 2] = [
+    (["set_vm_memory_high_watermark", "0"], ["set_vm_memory_high_watermark", "0.4"]),
+    (["set_disk_free_limit", "900000000000000"], ["set_disk_free_limit", "50MB"]),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_under_an_alarm_takes_nothing_in_time_and_is_drained_all_the_same() {
+    let rabbitmq = RabbitMq::start().await;
+    let backing = Servers::shared().await.backing().await.with_broker(&rabbitmq).await;
+    let system = TestSystem::distributed(backing).await;
+    let mut told = Told::default();
+    for (raise, end) in ALARMS {
+        system.worker(0).stop_gracefully().await;
+        told.submit_well(system.client(), 30).await;
+        rabbitmq.control().run(&raise).await;
+        for _ in 0..5 {
+            assert!(!told.submit(system.client(), &Form::valid()).await, "{raise:?}: accepted");
+        }
+        is_told_as_unavailable(&system).await;
+        // A worker that starts now reads and acknowledges, though it can answer nobody.
+        system.worker(0).start_again().await;
+        is_drained(&system, &told).await;
+        assert_eq!(system.client().get("/readyz").send().await.status, 503, "{raise:?}");
+
+        rabbitmq.control().run(&end).await;
+        until_ready(system.client()).await;
+        told.submit_well(system.client(), 1).await;
+    }
+    told.becomes_tickets(&system).await;
+}
+
+async fn is_told_as_unavailable(system: &TestSystem) {
+    let edge = system.client();
+    until(RECOVERY, "the edge is not ready", async || {
+        edge.get("/readyz").send().await.status == 503
+    })
+    .await;
+    let health = system.health().await;
+    assert_eq!((health.status.as_u16(), &health.json()["status"]), (503, &"unavailable".into()));
+}
+
+/// Waits until all that was accepted is a ticket and acknowledged.
+async fn is_drained(system: &TestSystem, told: &Told) {
+    for id in told.accepted.keys() {
+        until(RECOVERY, "it is a ticket", async || {
+            system.look_up(id).await.json()["data"]["ticketNumber"].is_string()
+        })
+        .await;
+    }
+    eventually(RECOVERY, "the queue is empty", async || {
+        let queues = system.backing().queues().await;
+        let intake = queues.iter().find(|(name, _)| name == "support.intake").cloned();
+        if intake.as_ref().is_some_and(|(_, messages)| *messages == 0) {
+            Ok(())
+        } else {
+            Err(intake)
+        }
+    })
+    .await;
+}
