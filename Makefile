@@ -25,6 +25,10 @@ RATE ?= 200
 # The size of `make limits`.
 LOOK_UPS ?= 20000
 
+# A failed test says where and what; behind it, the runtime's backtrace would be all that a shortened
+# log shows. `make integration RUST_BACKTRACE=1` asks for it.
+export RUST_BACKTRACE = 0
+
 # The same packages everywhere, so that nothing is built twice with other features.
 UNIT = cargo test --workspace --lib --bins
 INTEGRATION = cargo test --workspace --test it

@@ -1,4 +1,4 @@
-//! A broker that is out of memory or disk, and says so.
+//! A broker that is out of memory or disk, and says so; and one whose queue answers nobody for a while.
 
 use super::{RECOVERY, Told, until_ready};
 use crate::bed::form::Form;
@@ -36,6 +36,27 @@ async fn a_broker_under_an_alarm_takes_nothing_in_time_and_is_drained_all_the_sa
         until_ready(system.client()).await;
         told.submit_well(system.client(), 1).await;
     }
+    told.becomes_tickets(&system).await;
+}
+
+/// As a queue does that has no leader.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_answers_late_leaves_no_consumer_that_nobody_reads() {
+    let rabbitmq = RabbitMq::start().await;
+    let backing = Servers::shared().await.backing().await.with_broker(&rabbitmq).await;
+    let leader = format!("'{}_support.intake'", backing.vhost);
+    let system = TestSystem::distributed(backing).await;
+    let mut told = Told::default();
+    told.submit_well(system.client(), 5).await;
+    rabbitmq.control().run(&["eval", &format!("sys:suspend({leader}).")]).await;
+    until(RECOVERY, "the worker has asked in vain", async || {
+        system.worker(0).client().get("/readyz").send().await.status == 503
+    })
+    .await;
+    rabbitmq.control().run(&["eval", &format!("sys:resume({leader}).")]).await;
+    system.worker(0).ready().await;
+    until_ready(system.client()).await;
+    told.submit_well(system.client(), 20).await;
     told.becomes_tickets(&system).await;
 }
 

@@ -6,7 +6,12 @@ use common::{
     Cause,
     metrics::{BROKER_CONNECTIONS, BROKER_FAILURES},
 };
-use lapin::{Channel, Connection, ConnectionProperties, uri::AMQPUri};
+use lapin::{
+    Channel, Connection, ConnectionProperties, Consumer,
+    options::{BasicConsumeOptions, BasicQosOptions},
+    types::FieldTable,
+    uri::AMQPUri,
+};
 use tokio::{sync::Mutex, time::timeout};
 
 /// Opening a connection or a channel, or asking a question on it, gives up by then. The client
@@ -17,6 +22,37 @@ pub(super) const CALL_DEADLINE: Duration = Duration::from_secs(3);
 /// away takes long for all of them, and still can be reached.
 pub(super) async fn answered<T>(call: impl Future<Output = lapin::Result<T>>) -> Result<T, Cause> {
     Ok(timeout(CALL_DEADLINE, call).await??)
+}
+
+/// Begins to consume a queue on a channel that has been opened for it, holding so many messages at
+/// most. A channel that cannot is closed.
+///
+/// A queue without a leader answers late. If nobody waited for that answer any more, lapin would keep
+/// the consumer and the channel, and the broker deliver to it: those messages would be nobody's until
+/// the connection ends. So it is seen to its end, and by a task of its own, which whoever asked cannot
+/// drop half-way.
+pub(super) async fn consume(
+    channel: &Channel,
+    queue: &'static str,
+    prefetch: u16,
+) -> Result<Consumer, Cause> {
+    let channel = channel.clone();
+    let consuming = tokio::spawn(async move {
+        // It bounds the consumers that are to come, not those that are there.
+        let bounding = channel.basic_qos(prefetch, BasicQosOptions::default());
+        let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
+        let consumer = async {
+            answered(bounding).await?;
+            answered(channel.basic_consume(queue.into(), "".into(), options, none)).await
+        };
+        let consumer = consumer.await;
+        if consumer.is_err() {
+            // It is sent at once, and done whenever the broker comes to it.
+            let _ = answered(channel.close(200, "not in time".into())).await;
+        }
+        consumer
+    });
+    consuming.await?
 }
 
 /// Opens a connection that does not try to repair itself.

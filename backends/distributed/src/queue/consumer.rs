@@ -25,15 +25,11 @@ use futures_util::{
     future::try_join_all,
     stream::{self, BoxStream, SelectAll},
 };
-use lapin::{
-    BasicProperties, Channel,
-    options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions},
-    types::FieldTable,
-};
+use lapin::{BasicProperties, Channel, options::BasicAckOptions};
 use tokio::time::timeout;
 
 use super::{
-    connection::{SharedConnection, answered},
+    connection::{SharedConnection, consume},
     letter,
     publisher::{ConfirmingPublisher, DIRECT_REPLY_TO, Message, envelope_properties},
     receipts, topology,
@@ -85,11 +81,7 @@ impl Consumers {
         let queues =
             [(topology::INTAKE, envelopes(prefetch)), (topology::UNROUTED, PREFETCH_UNROUTED)];
         for (queue, prefetch) in queues {
-            // It bounds the consumers that are to come, not those that are there.
-            answered(channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
-            let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
-            let consuming = channel.basic_consume(queue.into(), "".into(), options, none);
-            let consumer = answered(consuming).await?;
+            let consumer = consume(&channel, queue, prefetch).await?;
             // A queue that is deleted ends its stream, which the merged one would not show.
             messages.push(consumer.map(Some).chain(stream::iter([None])).boxed());
         }

@@ -20,17 +20,12 @@ use common::{
     },
 };
 use futures_util::{StreamExt, future::join_all};
-use lapin::{
-    Channel, Consumer,
-    message::Delivery,
-    options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions},
-    types::FieldTable,
-};
+use lapin::{Channel, Consumer, message::Delivery, options::BasicAckOptions};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     Broker,
-    connection::{CALL_DEADLINE, SharedConnection, answered},
+    connection::{CALL_DEADLINE, SharedConnection, answered, consume},
     letter,
     publisher::ConfirmingPublisher,
     topology,
@@ -71,17 +66,9 @@ impl Walk {
         let prefetch = u16::try_from(left.min(held_max)).unwrap_or(u16::MAX);
         // To the broker none means that there is no bound.
         if prefetch > 0 {
-            walk.letters = Some(walk.consume(prefetch).await?);
+            walk.letters = Some(consume(&walk.channel, topology::DEAD_LETTERS, prefetch).await?);
         }
         Ok(walk)
-    }
-
-    async fn consume(&self, prefetch: u16) -> Result<Consumer, Cause> {
-        answered(self.channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
-        let options = BasicConsumeOptions::default();
-        let queue = topology::DEAD_LETTERS.into();
-        let none = FieldTable::default();
-        answered(self.channel.basic_consume(queue, "".into(), options, none)).await
     }
 
     /// The next letter.
