@@ -66,19 +66,28 @@ mod tests {
 
     use super::*;
 
-    /// Lets a client in, and says nothing more.
-    async fn let_in(mut client: TcpStream) {
+    /// What it says to all that comes after it has let a client in.
+    const READY: &[u8] = b"Z\0\0\0\x05I";
+    const NOTHING: &[u8] = b"";
+
+    async fn let_in(mut client: TcpStream, then: &[u8]) {
         let mut received = [0; 1_024];
         // To the question for TLS: no. To the name and database: welcome, and ready.
         assert_eq!(client.read(&mut received).await.unwrap(), 8);
         client.write_all(b"N").await.unwrap();
         assert_ne!(client.read(&mut received).await.unwrap(), 0);
         client.write_all(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I").await.unwrap();
-        while client.read(&mut received).await.is_ok_and(|length| length > 0) {}
+        while client.read(&mut received).await.is_ok_and(|length| length > 0) {
+            client.write_all(then).await.unwrap();
+        }
     }
 
-    #[tokio::test]
-    async fn a_server_that_falls_silent_keeps_no_place_in_the_pool() {
+    /// A store on a server that takes its time before it lets anybody in, and how many have come.
+    async fn store_on(
+        slowness: Duration,
+        then: &'static [u8],
+        connections_max: u32,
+    ) -> (Store, Arc<AtomicUsize>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("postgres://a:b@{}/c", listener.local_addr().unwrap());
         let clients = Arc::new(AtomicUsize::new(0));
@@ -86,10 +95,29 @@ mod tests {
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 counted.fetch_add(1, Ordering::Relaxed);
-                tokio::spawn(let_in(client));
+                tokio::spawn(async move {
+                    tokio::time::sleep(slowness).await;
+                    let_in(client, then).await;
+                });
             }
         });
-        let store = Store::new(&url.into(), 1).unwrap();
+        (Store::new(&url.into(), connections_max).unwrap(), clients)
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_early_does_not_knock_again_and_again() {
+        let (store, clients) = store_on(Duration::from_millis(500), READY, 2).await;
+        for _ in 0..40 {
+            let given_up = timeout(Duration::from_millis(10), store.lend()).await;
+            assert!(given_up.is_err(), "let in at once");
+        }
+        store.lend().await.expect("what was opened for those who left is there for the next");
+        assert!(clients.load(Ordering::Relaxed) <= 2, "{clients:?} for a pool of two");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_falls_silent_keeps_no_place_in_the_pool() {
+        let (store, clients) = store_on(Duration::ZERO, NOTHING, 1).await;
         for client in 1..=2 {
             let given_up = timeout(Duration::from_millis(1_500), store.probe()).await;
             assert!(given_up.is_err(), "{given_up:?}");

@@ -10,7 +10,7 @@ mod statistics;
 mod tickets;
 mod tokens;
 
-use std::{str::FromStr, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use common::ports::store::StoreError;
 use secrecy::{ExposeSecret, SecretString};
@@ -20,7 +20,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use thiserror::Error;
-use tokio::time::timeout;
+use tokio::{sync::Semaphore, time::timeout};
 
 use self::loan::Loan;
 
@@ -48,6 +48,8 @@ pub struct MalformedDatabaseUrl;
 #[derive(Clone)]
 pub(crate) struct Store {
     pool: PgPool,
+    /// As many as there can be connections; each for somebody who waits for one.
+    turns: Arc<Semaphore>,
 }
 
 impl Store {
@@ -71,7 +73,8 @@ impl Store {
             .max_connections(connections_max)
             .acquire_timeout(ACQUIRE_DEADLINE)
             .connect_lazy_with(connection);
-        Ok(Self { pool })
+        let turns = usize::try_from(connections_max).unwrap_or(Semaphore::MAX_PERMITS);
+        Ok(Self { pool, turns: Arc::new(Semaphore::new(turns)) })
     }
 
     pub(crate) async fn adopt_key(&self, fingerprint: &str) -> Result<bool, StoreError> {
@@ -97,8 +100,25 @@ impl Store {
         let _ = timeout(CLOSE_DEADLINE, self.pool.close()).await;
     }
 
+    /// A connection that nobody else uses.
+    ///
+    /// Whoever asks may give up early, as an edge does after a tenth of a second. The connection that
+    /// is being opened for them must not go with them: they would knock at the server again and again
+    /// and never stay for the answer. A server that is slow to let anybody in, since it has just come
+    /// back or has much to do, would be kept so, by each of those it has to let in only to see them
+    /// gone. So it is a task of its own that opens, at most as many at a time as the pool has places.
     async fn lend(&self) -> Result<Loan, sqlx::Error> {
-        self.pool.acquire().await.map(Loan::of)
+        let lending = async {
+            let turn = Arc::clone(&self.turns).acquire_owned().await;
+            let turn = turn.map_err(|_| sqlx::Error::PoolClosed)?;
+            let pool = self.pool.clone();
+            let acquiring = tokio::spawn(async move {
+                let _turn = turn;
+                pool.acquire().await.map(Loan::of)
+            });
+            acquiring.await.map_err(|_| sqlx::Error::WorkerCrashed)?
+        };
+        timeout(ACQUIRE_DEADLINE, lending).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 
     /// A connection of its own on which a statement may take its time; to wait for a lock it still
