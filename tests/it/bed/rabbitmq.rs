@@ -25,6 +25,8 @@ pub const PASSWORD: &str = "rabbitmq-secret";
 
 /// Where in its folder its data are.
 const DATA: &str = "mnesia";
+/// Settings that only a node of a cluster has.
+const OF_A_CLUSTER: &str = "advanced.config";
 
 /// What the nodes of a cluster know each other by.
 const COOKIE: &str = "supportline-test-bed";
@@ -42,26 +44,35 @@ const CREATE_VHOSTS: &str = r#"
 
 /// `rabbitmqctl list_queues name messages`, but right: of a quorum queue that tells what a timer
 /// saw up to five seconds ago.
-///
-/// A queue whose node was killed before the first entry of the queue's log was on the disk has no
-/// leader when it is back, and calls no election: the log is empty, so it takes itself for new and
-/// waits to be told (seen with RabbitMQ 3.10 on a busy disk). Then it is told here.
 const COUNT_MESSAGES: &str = r#"
     lists:foreach(fun(Q) ->
         Messages = case amqqueue:get_type(Q) of
             rabbit_quorum_queue ->
                 Count = fun rabbit_fifo:query_messages_total/1,
                 Member = amqqueue:get_pid(Q),
-                case ra:leader_query(Member, Count) of
-                    {ok, {_, Total}, _} -> Total;
-                    {timeout, _} -> ok = ra:trigger_election(Member), exit(no_leader)
-                end;
+                {ok, {_, Total}, _} = ra:leader_query(Member, Count),
+                Total;
             _ ->
                 [{messages, Total}] = rabbit_amqqueue:info(Q, [messages]),
                 Total
         end,
         io:format("~s\t~b~n", [element(4, amqqueue:get_name(Q)), Messages])
     end, rabbit_amqqueue:list(<<"VHOST">>))."#;
+
+/// Sees to it that each quorum queue of a single node has a leader, and fails while one has none.
+///
+/// A queue whose node was killed before the first entry of the queue's log was on the disk has no
+/// leader when it is back, and calls no election: the log is empty, so it takes itself for new and
+/// waits to be told (seen with RabbitMQ 3.10 on a busy disk). Then it is told here.
+const ELECT: &str = r"
+    Leaderless = lists:filter(fun(Q) ->
+        Member = amqqueue:get_pid(Q),
+        case ra:leader_query(Member, fun rabbit_fifo:query_messages_total/1, 2000) of
+            {ok, _, _} -> false;
+            _ -> ra:trigger_election(Member), true
+        end
+    end, rabbit_amqqueue:list_by_type(rabbit_quorum_queue)),
+    [] = Leaderless.";
 
 /// How many nodes have a copy of each quorum queue.
 const COUNT_MEMBERS: &str = r#"
@@ -139,12 +150,16 @@ impl RabbitMq {
         }
         write_configuration(self.folder.path(), &self.ports, &settings);
         let ticking = format!("[{{kernel, [{{net_ticktime, {tick_seconds}}}]}}].\n");
-        write(self.folder.join("advanced.config"), ticking).expect("write advanced.config");
+        write(self.folder.join(OF_A_CLUSTER), ticking).expect("write what only a cluster has");
         let cookie = self.folder.join(".erlang.cookie");
         if !cookie.exists() {
             write(&cookie, COOKIE).expect("write a cookie");
             std::fs::set_permissions(cookie, Permissions::from_mode(0o400)).expect("chmod");
         }
+    }
+
+    fn is_in_a_cluster(&self) -> bool {
+        self.folder.join(OF_A_CLUSTER).exists()
     }
 
     /// What other nodes call it.
@@ -209,8 +224,12 @@ impl Server for RabbitMq {
     }
 
     async fn launch(&self) {
+        let is_back = self.folder.join(DATA).exists();
         for _ in 0..STARTS_MAX {
             if self.boot().await {
+                if is_back && !self.is_in_a_cluster() {
+                    self.control.have_leaders().await;
+                }
                 return;
             }
             // Killed at a bad moment, a node can hang in its next boot; its operator would do this.
@@ -277,6 +296,17 @@ impl Control {
         pairs(&lines)
     }
 
+    /// Waits until each queue has a leader, and helps where one would wait for ever.
+    async fn have_leaders(&self) {
+        eventually(TELLING_MAX, "every queue has a leader", async || {
+            let mut rabbitmqctl = self.command("rabbitmqctl");
+            rabbitmqctl.args(["--quiet", "eval", ELECT]);
+            let output = run("rabbitmqctl", &self.folder, rabbitmqctl, CONTROL_MAX).await;
+            if output.status.success() { Ok(()) } else { Err(output.stderr) }
+        })
+        .await;
+    }
+
     /// The quorum queues with the number of nodes that have a copy of each.
     pub async fn members(&self) -> Vec<(String, usize)> {
         pairs(&self.run(&["eval", COUNT_MEMBERS]).await)
@@ -333,7 +363,7 @@ fn environment(
         ("RABBITMQ_PID_FILE", inside("rabbitmq.pid")),
         ("RABBITMQ_ENABLED_PLUGINS_FILE", inside("enabled_plugins")),
         ("RABBITMQ_CONFIG_FILE", inside("rabbitmq.conf")),
-        ("RABBITMQ_ADVANCED_CONFIG_FILE", inside("advanced.config")),
+        ("RABBITMQ_ADVANCED_CONFIG_FILE", inside(OF_A_CLUSTER)),
         ("RABBITMQ_CONF_ENV_FILE", inside("rabbitmq-env.conf")),
     ]
 }

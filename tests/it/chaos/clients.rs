@@ -20,9 +20,10 @@ use crate::bed::system::TICKETS;
 /// Longer than an edge takes for its answer, and than it is frozen.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// Between two tries, doubled each time up to the longest: a refusal is no reason to hurry.
+/// Between two tries, doubled each time up to the longest: a refusal is no reason to hurry, and a crowd
+/// that hurries takes the processor from the server it waits for.
 const PAUSE: Duration = Duration::from_millis(25);
-const PAUSE_MAX: Duration = Duration::from_millis(400);
+const PAUSE_MAX: Duration = Duration::from_millis(1_600);
 
 /// Those with a key have their yes so long after everything was healed.
 const INSISTENCE: Duration = Duration::from_secs(30);
@@ -43,6 +44,15 @@ struct Callers {
     next: AtomicU64,
     closing: CancellationToken,
     heard: Heard,
+}
+
+/// What a sender goes by.
+#[derive(Clone, Copy)]
+struct Seen {
+    /// The last edge that accepted something, or the one after the last that did not.
+    edge: usize,
+    /// Before the next try, should this one fail too.
+    pause: Duration,
 }
 
 /// What happened to attempts so far, while a crowd submits.
@@ -110,29 +120,32 @@ impl Crowd {
 
 impl Callers {
     /// One order after the other, each from the beginning at the edge that answered last.
-    async fn submit(self: Arc<Self>, mut edge: usize) {
+    async fn submit(self: Arc<Self>, edge: usize) {
+        let mut seen = Seen { edge, pause: PAUSE };
         while !self.closing.is_cancelled() {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             let order = Order::of(self.seed, number);
-            let copies = (0..order.copies).map(|copy| self.see_through(&order, edge + copy));
-            edge = join_all(copies).await[0];
+            let copies = (0..order.copies).map(|copy| {
+                let seen = Seen { edge: seen.edge + copy, ..seen };
+                self.see_through(&order, seen)
+            });
+            seen = join_all(copies).await[0];
         }
     }
 
-    /// Sends an order until it is accepted, if it has a key. Gives back the last edge it was sent
-    /// to, or the next one if that did not accept it.
-    async fn see_through(&self, order: &Order, mut edge: usize) -> usize {
+    /// Sends an order until it is accepted, if it has a key.
+    async fn see_through(&self, order: &Order, mut seen: Seen) -> Seen {
         let mut patience = order.hangs_up_after.unwrap_or(PATIENCE);
-        let (mut pause, mut manner) = (PAUSE, order.manner);
-        while !self.attempt(order, edge, patience, manner).await {
-            (edge, patience, manner) = (edge + 1, PATIENCE, Manner::Plain);
-            sleep(pause).await;
-            pause = PAUSE_MAX.min(pause * 2);
+        let mut manner = order.manner;
+        while !self.attempt(order, seen.edge, patience, manner).await {
+            (patience, manner) = (PATIENCE, Manner::Plain);
+            sleep(seen.pause).await;
+            seen = Seen { edge: seen.edge + 1, pause: PAUSE_MAX.min(seen.pause * 2) };
             if order.key.is_none() {
-                break;
+                return seen;
             }
         }
-        edge
+        Seen { pause: PAUSE, ..seen }
     }
 
     /// Sends an order once, and says whether it was accepted.

@@ -14,6 +14,7 @@ use super::plan::Plan;
 use super::{store, strangers};
 use crate::bed::clock::Clock;
 use crate::bed::cluster::Cluster;
+use crate::bed::form::Form;
 use crate::bed::instance::Instance;
 use crate::bed::link::{Link, Mode};
 use crate::bed::postgres::Postgres;
@@ -49,6 +50,8 @@ impl Ground {
             tokio::join!(Postgres::start(), Cluster::start(nodes), Redis::start());
         let database_url = postgres.url("postgres");
         let backing = Backing::of(database_url, &rabbitmq, &redis).await;
+        let first = postgres.create_database("chaos_first").await;
+        use_queues(backing.with_database(first)).await;
         let (postgres, rabbitmq) = (Mutex::new(postgres), Mutex::new(rabbitmq));
         Self { postgres, rabbitmq, redis: Mutex::new(redis), backing }
     }
@@ -76,6 +79,15 @@ impl Ground {
         let _rabbitmq = self.rabbitmq.lock().await;
         self.backing.queues().await
     }
+}
+
+/// Declares the queues and brings a ticket through them: a broker that is killed while a queue has
+/// nothing on the disk yet takes most of a minute to be back, in which no run puts anything to the test.
+async fn use_queues(backing: Backing) {
+    let system = TestSystem::distributed(backing).await;
+    system.submit(&Form::valid()).await;
+    system.settled(1).await;
+    system.stop_gracefully().await;
 }
 
 /// A process of ours, with its links.
