@@ -19,7 +19,6 @@ CREATE TABLE tickets (
     fingerprint      bytea          NOT NULL,
     request_id       text           NOT NULL,
     traceparent      text           NOT NULL,
-    version          integer        NOT NULL DEFAULT 1,
     CONSTRAINT tickets_pkey PRIMARY KEY (id),
     CONSTRAINT tickets_number_key UNIQUE (number),
     CONSTRAINT tickets_subject_check CHECK (subject IN ('technical', 'billing', 'feature', 'account', 'general')),
@@ -45,24 +44,20 @@ COMMENT ON COLUMN tickets.resolved_at IS 'When it was last resolved, if it is.';
 COMMENT ON COLUMN tickets.fingerprint IS '16 bytes of SHA-256 over the form: tells a repeat from a conflict.';
 COMMENT ON COLUMN tickets.request_id IS 'The request that brought it.';
 COMMENT ON COLUMN tickets.traceparent IS 'Its W3C trace context.';
-COMMENT ON COLUMN tickets.version IS 'How many changes it has had, its creation included. Whoever changes it says which version they saw.';
 
 CREATE TABLE audit_entries (
-    position       bigint         GENERATED ALWAYS AS IDENTITY,
-    ticket_id      uuid           NOT NULL,
-    kind           text           NOT NULL,
-    status         text,
-    at             timestamptz(3) NOT NULL,
-    actor          text           NOT NULL,
-    request_id     text           NOT NULL,
-    traceparent    text           NOT NULL,
-    version        integer        NOT NULL DEFAULT 1,
-    transaction_id xid8           NOT NULL DEFAULT pg_current_xact_id(),
+    position    bigint         GENERATED ALWAYS AS IDENTITY,
+    ticket_id   uuid           NOT NULL,
+    kind        text           NOT NULL,
+    status      text,
+    at          timestamptz(3) NOT NULL,
+    actor       text           NOT NULL,
+    request_id  text           NOT NULL,
+    traceparent text           NOT NULL,
     CONSTRAINT audit_entries_pkey PRIMARY KEY (position)
 );
 CREATE INDEX audit_entries_ticket_id_idx ON audit_entries (ticket_id);
-CREATE INDEX audit_entries_outbox_idx ON audit_entries (transaction_id, position);
-COMMENT ON TABLE audit_entries IS 'What happened to tickets, written in the transaction that did it. The outbox of events.';
+COMMENT ON TABLE audit_entries IS 'What happened to tickets, written in the transaction that did it.';
 COMMENT ON COLUMN audit_entries.position IS 'Order of writing. Transactions may commit out of this order.';
 COMMENT ON COLUMN audit_entries.ticket_id IS 'To which ticket. No foreign key: entries outlive an erased ticket.';
 COMMENT ON COLUMN audit_entries.kind IS 'What happened, as the event is named: ticket.created.';
@@ -71,8 +66,6 @@ COMMENT ON COLUMN audit_entries.at IS 'When.';
 COMMENT ON COLUMN audit_entries.actor IS 'Who did it: submitter.';
 COMMENT ON COLUMN audit_entries.request_id IS 'The request that caused it.';
 COMMENT ON COLUMN audit_entries.traceparent IS 'Its W3C trace context.';
-COMMENT ON COLUMN audit_entries.version IS 'The ticket''s version that it thereby reached.';
-COMMENT ON COLUMN audit_entries.transaction_id IS 'Who wrote it. What ended transactions wrote, in order of this and position, is never preceded by anything new.';
 
 CREATE TABLE ticket_counters (
     year integer NOT NULL,

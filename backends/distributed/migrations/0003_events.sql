@@ -1,4 +1,18 @@
--- Audit entries are the outbox; the relay remembers how far it has read.
+-- Audit entries become the outbox: each says which change of its ticket it is and which transaction
+-- wrote it, and the relay remembers how far it has read.
+
+ALTER TABLE tickets ADD COLUMN version integer NOT NULL DEFAULT 1;
+COMMENT ON COLUMN tickets.version IS 'How many changes it has had, its creation included. Whoever changes it says which version they saw.';
+
+ALTER TABLE audit_entries ADD COLUMN version integer NOT NULL DEFAULT 1;
+COMMENT ON COLUMN audit_entries.version IS 'The ticket''s version that it thereby reached.';
+
+-- Entries that are there already were written by no transaction that is still to come: 3 is the
+-- first number a transaction can have.
+ALTER TABLE audit_entries ADD COLUMN transaction_id xid8 NOT NULL DEFAULT '3';
+ALTER TABLE audit_entries ALTER COLUMN transaction_id SET DEFAULT pg_current_xact_id();
+COMMENT ON COLUMN audit_entries.transaction_id IS 'Who wrote it. What ended transactions wrote, in order of this and position, is never preceded by anything new.';
+CREATE INDEX audit_entries_outbox_idx ON audit_entries (transaction_id, position);
 
 CREATE TABLE relay (
     name           text   NOT NULL,

@@ -46,16 +46,11 @@ CREATE TABLE tickets (
     -- The request that brought it.
     request_id TEXT NOT NULL,
     -- Its W3C trace context.
-    traceparent TEXT NOT NULL,
-    -- How many changes it has had, its creation included. Whoever changes it says which version they
-    -- saw.
-    version INTEGER NOT NULL DEFAULT 1
+    traceparent TEXT NOT NULL
 ) STRICT;
 
 CREATE UNIQUE INDEX tickets_number_key ON tickets (number);
 
--- The outbox of events. In Postgres entries also say which transaction wrote them; here transactions
--- write one after the other, so that positions are the order of commits.
 CREATE TABLE audit_entries (
     -- The order of events. Never reused, so whoever reads on from a position misses none.
     position INTEGER NOT NULL CONSTRAINT audit_entries_pkey PRIMARY KEY AUTOINCREMENT,
@@ -74,9 +69,7 @@ CREATE TABLE audit_entries (
     -- The request that caused it.
     request_id TEXT NOT NULL,
     -- Its W3C trace context.
-    traceparent TEXT NOT NULL,
-    -- The ticket's version that it thereby reached.
-    version INTEGER NOT NULL DEFAULT 1
+    traceparent TEXT NOT NULL
 ) STRICT;
 
 CREATE INDEX audit_entries_ticket_id_idx ON audit_entries (ticket_id);

@@ -17,11 +17,6 @@ pub async fn oldest() -> PathBuf {
     all().await.first().expect("a commit").clone()
 }
 
-/// The program of the last release.
-pub async fn last() -> PathBuf {
-    all().await.last().expect("a commit").clone()
-}
-
 /// All of them. Built now if they are not there; fails the test where that cannot be.
 pub async fn all() -> &'static [PathBuf] {
     static BUILT: OnceCell<Vec<PathBuf>> = OnceCell::const_new();

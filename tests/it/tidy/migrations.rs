@@ -99,10 +99,16 @@ fn migrations() -> Vec<File> {
     found
 }
 
+/// A migration that was is never changed: the schemas it made tell it by its sum.
+const OLDER_THAN_THE_RULE: &str = "backends/distributed/migrations/0003_events.sql";
+
 #[test]
 fn an_index_of_a_table_in_use_keeps_nobody_from_writing() {
     let ours = migrations();
-    let of_postgres = ours.iter().filter(|file| file.path.starts_with("backends/distributed/"));
+    let is_checked = |file: &&File| {
+        file.path.starts_with("backends/distributed/") && file.path != OLDER_THAN_THE_RULE
+    };
+    let of_postgres = ours.iter().filter(is_checked);
     let found: Vec<_> = of_postgres.flat_map(|file| violations(&file.path, &file.text)).collect();
     assert_none(&found);
 }

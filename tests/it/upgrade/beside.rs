@@ -21,13 +21,10 @@ use crate::bed::wait::{eventually, until};
 const STATISTICS: &str = "/api/support/stats?days=7";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_oldest_release_and_this_one_know_the_same() {
-    know_the_same(&previous::oldest().await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_last_release_and_this_one_know_the_same() {
-    know_the_same(&previous::last().await).await;
+async fn each_earlier_release_and_this_one_know_the_same() {
+    for old in previous::all().await {
+        know_the_same(old).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

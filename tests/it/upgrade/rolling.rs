@@ -13,13 +13,10 @@ use crate::flow::listener::Listener;
 const FORMS_A_STATE: usize = 100;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upgrade_from_the_oldest_release_and_its_rollback_lose_nothing() {
-    goes_there_and_back(&previous::oldest().await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_upgrade_from_the_last_release_and_its_rollback_lose_nothing() {
-    goes_there_and_back(&previous::last().await).await;
+async fn an_upgrade_from_each_earlier_release_and_its_rollback_lose_nothing() {
+    for old in previous::all().await {
+        goes_there_and_back(old).await;
+    }
 }
 
 async fn goes_there_and_back(old: &Path) {
