@@ -5,6 +5,7 @@
 mod documents;
 mod layers;
 mod migrations;
+mod mutants;
 mod sizes;
 mod statements;
 mod words;

@@ -1,0 +1,31 @@
+//! The deliberate breakages of `make mutants`.
+
+use std::process::Command;
+
+use super::{File, assert_none, files, root};
+
+/// The test that a patch says must go red.
+fn red(patch: &str) -> Option<&str> {
+    patch.lines().find_map(|line| line.strip_prefix("red: "))?.rsplit(' ').next()
+}
+
+/// Whether the code still has the places that a patch changes.
+fn applies(patch: &File) -> bool {
+    let mut git = Command::new("git");
+    git.args(["apply", "--check"]).arg(&patch.path).current_dir(root());
+    git.status().expect("run git").success()
+}
+
+#[test]
+fn every_mutant_applies_and_names_a_test_that_there_is() {
+    let files = files();
+    let is_mutant =
+        |file: &&File| file.path.starts_with("tests/mutants/") && file.path.ends_with(".patch");
+    let is_test = |name: &str| {
+        files.iter().any(|it| it.is_rust() && it.text.contains(&format!("fn {name}(")))
+    };
+    let mutants: Vec<_> = files.iter().filter(is_mutant).collect();
+    assert!(mutants.len() >= 10, "{} mutants", mutants.len());
+    let stale = mutants.iter().filter(|it| !applies(it) || !red(&it.text).is_some_and(is_test));
+    assert_none(&stale.map(|it| it.path.clone()).collect::<Vec<_>>());
+}
