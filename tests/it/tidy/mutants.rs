@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::{File, assert_none, files, root};
+use super::{File, assert_none, files, has_extension, root};
 
 /// The test that a patch says must go red.
 fn red(patch: &str) -> Option<&str> {
@@ -19,8 +19,9 @@ fn applies(patch: &File) -> bool {
 #[test]
 fn every_mutant_applies_and_names_a_test_that_there_is() {
     let files = files();
-    let is_mutant =
-        |file: &&File| file.path.starts_with("tests/mutants/") && file.path.ends_with(".patch");
+    let is_mutant = |file: &&File| {
+        file.path.starts_with("tests/mutants/") && has_extension(&file.path, "patch")
+    };
     let is_test = |name: &str| {
         files.iter().any(|it| it.is_rust() && it.text.contains(&format!("fn {name}(")))
     };
