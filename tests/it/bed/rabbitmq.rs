@@ -285,26 +285,24 @@ impl Control {
     /// The queues of a virtual host with the number of messages in each, ready or unsettled.
     pub async fn queues(&self, vhost: &str) -> Vec<(String, u64)> {
         let count = COUNT_MESSAGES.replace("VHOST", vhost);
-        // For a moment after a boot a quorum queue has no state that this reads.
-        let lines = eventually(TELLING_MAX, "the queues tell what they hold", async || {
-            let mut rabbitmqctl = self.command("rabbitmqctl");
-            rabbitmqctl.args(["--quiet", "eval", &count]);
-            let output = run("rabbitmqctl", &self.folder, rabbitmqctl, CONTROL_MAX).await;
-            if output.status.success() { Ok(output.stdout) } else { Err(output.stderr) }
-        })
-        .await;
-        pairs(&lines)
+        pairs(&self.evaluated("the queues tell what they hold", &count).await)
     }
 
     /// Waits until each queue has a leader, and helps where one would wait for ever.
     async fn have_leaders(&self) {
-        eventually(TELLING_MAX, "every queue has a leader", async || {
+        self.evaluated("every queue has a leader", ELECT).await;
+    }
+
+    /// What the code prints once it succeeds: for a moment after a boot a quorum queue has no state
+    /// that could be read.
+    async fn evaluated(&self, what: &str, code: &str) -> String {
+        eventually(TELLING_MAX, what, async || {
             let mut rabbitmqctl = self.command("rabbitmqctl");
-            rabbitmqctl.args(["--quiet", "eval", ELECT]);
+            rabbitmqctl.args(["--quiet", "eval", code]);
             let output = run("rabbitmqctl", &self.folder, rabbitmqctl, CONTROL_MAX).await;
-            if output.status.success() { Ok(()) } else { Err(output.stderr) }
+            if output.status.success() { Ok(output.stdout) } else { Err(output.stderr) }
         })
-        .await;
+        .await
     }
 
     /// The quorum queues with the number of nodes that have a copy of each.

@@ -57,10 +57,9 @@ async fn a_fault_at_any_step_loses_and_doubles_nothing_distributed() {
     let servers = Servers::shared().await;
     stream::iter(points())
         .for_each_concurrent(AT_ONCE, async |point| {
-            let workers = if point.starts_with("relay") { 2 } else { 1 };
-            let plan = TestSystem::distributed(servers.backing().await).with_worker(workers);
             // A relay at rest comes past one each second, and must not be gone before all are ready.
-            let passage = if is_of_one_at_a_time(point) { 10 } else { 2 };
+            let (workers, passage) = if is_of_one_at_a_time(point) { (2, 10) } else { (1, 2) };
+            let plan = TestSystem::distributed(servers.backing().await).with_worker(workers);
             let system = plan.with_env(VARIABLE, &format!("{point}=abort@{passage}")).await;
             survive(&system, point, None).await;
         })

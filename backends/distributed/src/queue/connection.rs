@@ -38,14 +38,7 @@ pub(super) async fn consume(
 ) -> Result<Consumer, Cause> {
     let channel = channel.clone();
     let consuming = tokio::spawn(async move {
-        // It bounds the consumers that are to come, not those that are there.
-        let bounding = channel.basic_qos(prefetch, BasicQosOptions::default());
-        let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
-        let consumer = async {
-            answered(bounding).await?;
-            answered(channel.basic_consume(queue.into(), "".into(), options, none)).await
-        };
-        let consumer = consumer.await;
+        let consumer = begin(&channel, queue, prefetch).await;
         if consumer.is_err() {
             // It is sent at once, and done whenever the broker comes to it.
             let _ = answered(channel.close(200, "not in time".into())).await;
@@ -53,6 +46,13 @@ pub(super) async fn consume(
         consumer
     });
     consuming.await?
+}
+
+async fn begin(channel: &Channel, queue: &str, prefetch: u16) -> Result<Consumer, Cause> {
+    // It bounds the consumers that are to come, not those that are there.
+    answered(channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
+    let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
+    answered(channel.basic_consume(queue.into(), "".into(), options, none)).await
 }
 
 /// Opens a connection that does not try to repair itself.
