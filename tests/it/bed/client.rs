@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -22,13 +22,22 @@ use super::document::Document;
 /// Nothing we serve may take longer, whatever is broken behind it.
 const DEADLINE: Duration = Duration::from_secs(10);
 
+/// A server closes a connection that was idle for ten seconds. One that was nearly as long could be
+/// closed with a request already on its way, of which nobody knows what became.
+const IDLE_MAX: Duration = Duration::from_secs(5);
+
 /// Speaks HTTP/1.1 to one address over as many kept connections as it has requests at once.
 /// Clones share the connections.
 #[derive(Clone)]
 pub struct Client {
     address: SocketAddr,
-    idle: Arc<Mutex<Vec<SendRequest<Full<Bytes>>>>>,
+    idle: Arc<Mutex<Vec<Idle>>>,
     is_of_the_api: bool,
+}
+
+struct Idle {
+    connection: SendRequest<Full<Bytes>>,
+    since: Instant,
 }
 
 impl Client {
@@ -98,7 +107,8 @@ impl Client {
         };
         let (head, body) = response.into_parts();
         let body = body.collect().await?.to_bytes();
-        self.idle.lock().expect("no panic under this lock").push(connection);
+        let idle = Idle { connection, since: Instant::now() };
+        self.idle.lock().expect("no panic under this lock").push(idle);
         let answer = Answer { status: head.status, headers: head.headers, body };
         if self.is_of_the_api {
             assert_is_described(&method, path.path(), &answer);
@@ -108,10 +118,10 @@ impl Client {
 
     /// A connection, and whether it was used before.
     async fn connection(&self) -> Result<(SendRequest<Full<Bytes>>, bool), Failure> {
-        while let Some(mut idle) = self.pop_idle() {
+        while let Some(Idle { mut connection, since }) = self.pop_idle() {
             // Err: the server has closed it in the meantime, as it may.
-            if idle.ready().await.is_ok() {
-                return Ok((idle, true));
+            if since.elapsed() < IDLE_MAX && connection.ready().await.is_ok() {
+                return Ok((connection, true));
             }
         }
         let stream = TcpStream::connect(self.address).await?;
@@ -120,7 +130,7 @@ impl Client {
         Ok((requests, false))
     }
 
-    fn pop_idle(&self) -> Option<SendRequest<Full<Bytes>>> {
+    fn pop_idle(&self) -> Option<Idle> {
         self.idle.lock().expect("no panic under this lock").pop()
     }
 }

@@ -105,10 +105,6 @@ const BOOT_MAX: Duration = Duration::from_secs(90);
 /// builds, it was seen to wait for a minute for it.
 const CONTROL_MAX: Duration = Duration::from_mins(3);
 
-/// How long a node may be up without telling what its queues hold. Less than whoever waits for a queue
-/// to be empty waits, so that the failure names this and not that.
-const TELLING_MAX: Duration = Duration::from_secs(40);
-
 /// Boots tried.
 const STARTS_MAX: usize = 3;
 
@@ -296,7 +292,7 @@ impl Control {
     /// What the code prints once it succeeds: for a moment after a boot a quorum queue has no state
     /// that could be read.
     async fn evaluated(&self, what: &str, code: &str) -> String {
-        eventually(TELLING_MAX, what, async || {
+        eventually(CONTROL_MAX, what, async || {
             let mut rabbitmqctl = self.command("rabbitmqctl");
             rabbitmqctl.args(["--quiet", "eval", code]);
             let output = run("rabbitmqctl", &self.folder, rabbitmqctl, CONTROL_MAX).await;

@@ -8,7 +8,8 @@ use crate::bed::client::Client;
 use crate::bed::form::Form;
 use crate::bed::system::TICKETS;
 
-const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(20);
+/// Even an impatient client does not spin; and a broker that boots beside it needs the processors.
+const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(200);
 
 /// What came of one form.
 #[derive(Debug, Clone)]
@@ -60,7 +61,6 @@ pub async fn submit_all(
                     let is_refused = !answer.is_accepted();
                     told.lock().unwrap().push(answer);
                     if is_refused {
-                        // Even an impatient client does not spin.
                         tokio::time::sleep(PAUSE_AFTER_REFUSAL).await;
                     }
                 }
