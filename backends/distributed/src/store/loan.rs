@@ -60,6 +60,7 @@ mod tests {
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::{TcpListener, TcpStream},
+        sync::Semaphore,
     };
 
     use crate::store::Store;
@@ -82,21 +83,22 @@ mod tests {
         }
     }
 
-    /// A store on a server that takes its time before it lets anybody in, and how many have come.
+    /// A store on a server that lets nobody in while its gate is shut, and how many have come.
     async fn store_on(
-        slowness: Duration,
+        gate: &Arc<Semaphore>,
         then: &'static [u8],
         connections_max: u32,
     ) -> (Store, Arc<AtomicUsize>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("postgres://a:b@{}/c", listener.local_addr().unwrap());
         let clients = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&clients);
+        let (counted, gate) = (Arc::clone(&clients), Arc::clone(gate));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 counted.fetch_add(1, Ordering::Relaxed);
+                let gate = Arc::clone(&gate);
                 tokio::spawn(async move {
-                    tokio::time::sleep(slowness).await;
+                    let _passed = gate.acquire().await.unwrap();
                     let_in(client, then).await;
                 });
             }
@@ -106,18 +108,20 @@ mod tests {
 
     #[tokio::test]
     async fn who_gives_up_early_does_not_knock_again_and_again() {
-        let (store, clients) = store_on(Duration::from_millis(500), READY, 2).await;
-        for _ in 0..40 {
+        let gate = Arc::new(Semaphore::new(0));
+        let (store, clients) = store_on(&gate, READY, 2).await;
+        for _ in 0..20 {
             let given_up = timeout(Duration::from_millis(10), store.lend()).await;
-            assert!(given_up.is_err(), "let in at once");
+            assert!(given_up.is_err(), "let in through a shut gate");
         }
+        gate.add_permits(2);
         store.lend().await.expect("what was opened for those who left is there for the next");
         assert!(clients.load(Ordering::Relaxed) <= 2, "{clients:?} for a pool of two");
     }
 
     #[tokio::test]
     async fn a_server_that_falls_silent_keeps_no_place_in_the_pool() {
-        let (store, clients) = store_on(Duration::ZERO, NOTHING, 1).await;
+        let (store, clients) = store_on(&Arc::new(Semaphore::new(2)), NOTHING, 1).await;
         for client in 1..=2 {
             let given_up = timeout(Duration::from_millis(1_500), store.probe()).await;
             assert!(given_up.is_err(), "{given_up:?}");

@@ -96,6 +96,7 @@ impl Store {
     }
 
     pub(crate) async fn close(&self) {
+        self.turns.close();
         // It waits for every connection that is still lent.
         let _ = timeout(CLOSE_DEADLINE, self.pool.close()).await;
     }
