@@ -68,7 +68,7 @@ mod tests {
         };
         assert_eq!(finding(0, 0).await, "ok     every event is published");
         assert_eq!(finding(1_000, 100).await, "ok     every event is published");
-        // At five a second longer than any relay is silent.
+        // Five a second: 200 seconds in all, but never eight of silence.
         assert_eq!(finding(1_000, 1).await, "ok     every event is published");
         assert_eq!(finding(1_234, 0).await, "FAILED 1,234 events are not published");
     }
