@@ -21,6 +21,7 @@ use sqlx::{
 };
 use thiserror::Error;
 use tokio::{sync::Semaphore, time::timeout};
+use tracing::Instrument;
 
 use self::loan::Loan;
 
@@ -73,7 +74,8 @@ impl Store {
             .max_connections(connections_max)
             .acquire_timeout(ACQUIRE_DEADLINE)
             .connect_lazy_with(connection);
-        let turns = usize::try_from(connections_max).unwrap_or(Semaphore::MAX_PERMITS);
+        let turns =
+            usize::try_from(connections_max).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         Ok(Self { pool, turns: Arc::new(Semaphore::new(turns)) })
     }
 
@@ -107,16 +109,18 @@ impl Store {
     /// is being opened for them must not go with them: they would knock at the server again and again
     /// and never stay for the answer. A server that is slow to let anybody in, since it has just come
     /// back or has much to do, would be kept so, by each of those it has to let in only to see them
-    /// gone. So it is a task of its own that opens, at most as many at a time as the pool has places.
+    /// gone. So it is a task of its own that opens, at most as many at a time as the pool has places; one
+    /// that nobody waits for any more keeps its place until it is open or [`ACQUIRE_DEADLINE`] is over.
     async fn lend(&self) -> Result<Loan, sqlx::Error> {
         let lending = async {
             let turn = Arc::clone(&self.turns).acquire_owned().await;
             let turn = turn.map_err(|_| sqlx::Error::PoolClosed)?;
             let pool = self.pool.clone();
-            let acquiring = tokio::spawn(async move {
+            let acquiring = async move {
                 let _turn = turn;
                 pool.acquire().await.map(Loan::of)
-            });
+            };
+            let acquiring = tokio::spawn(acquiring.in_current_span());
             acquiring.await.map_err(|_| sqlx::Error::WorkerCrashed)?
         };
         timeout(ACQUIRE_DEADLINE, lending).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
