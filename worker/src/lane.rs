@@ -137,9 +137,7 @@ impl Lane {
                 Err(failure) => failure,
             };
             drop(open);
-            if matches!(failure, LaneError::Store(_)) {
-                self.be_careful();
-            }
+            self.be_careful();
             let pause = pauses.next();
             warn!(error = chain(&failure), ?pause, "a lane lets go of its deliveries");
             tokio::select! {
@@ -149,8 +147,8 @@ impl Lane {
         }
     }
 
-    /// Makes the next consumer hold one delivery at a time: what this one held was in vain, and
-    /// counts as delivered.
+    /// Makes the next consumer hold one delivery at a time: all that this one held comes back and
+    /// counts as delivered, though it was in vain, and though one message of it may be the reason.
     pub(crate) fn be_careful(&self) {
         self.is_careful.store(true, Ordering::Relaxed);
     }
@@ -169,9 +167,9 @@ impl Lane {
             self.tools.consumers.open(self.prefetch()).await.map_err(|error| chain(&error))
         };
         let retried = open.retry(persistently(RETRY_DELAY_MAX)).notify(|error: &String, delay| {
-            if previous.take().is_some() {
-                self.be_careful();
-            }
+            previous = None;
+            // A consumer may have been handed something before it failed to open.
+            self.be_careful();
             info!(error, ?delay, "a lane cannot start yet");
         });
         match retried.await {
@@ -235,9 +233,7 @@ impl Lane {
         let burials = batch.burials(&verdicts);
         let settlements = batch.settle(verdicts);
         // Only now is anything answered or settled: the store has it, or never will.
-        let settled = consumer.settle(settlements).await;
-        // All that it holds comes back, though one message of it may be what cannot be settled.
-        settled.inspect_err(|_| self.be_careful())?;
+        consumer.settle(settlements).await?;
         // What could not be buried comes back, and is buried then.
         burials.iter().for_each(measure::buried);
         failpoint!("worker.after_settle");

@@ -1,9 +1,13 @@
 //! A broker that is out of memory or disk, and says so; and one whose queue answers nobody for a while.
 
+use lapin::options::BasicGetOptions;
+use lapin::types::AMQPValue;
+
 use super::{RECOVERY, Told, until_ready};
 use crate::bed::form::Form;
 use crate::bed::rabbitmq::RabbitMq;
 use crate::bed::servers::Servers;
+use crate::bed::stranger::Stranger;
 use crate::bed::system::TestSystem;
 use crate::bed::wait::{eventually, until};
 
@@ -57,6 +61,47 @@ async fn a_queue_that_answers_late_leaves_no_consumer_that_nobody_reads() {
     system.worker(0).ready().await;
     until_ready(system.client()).await;
     told.submit_well(system.client(), 20).await;
+    told.becomes_tickets(&system).await;
+}
+
+/// A lane that can read the one of its queues and not the other gives everything back that it was handed
+/// meanwhile, and each time counts as a delivery, of which an envelope has twenty.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_answers_nobody_uses_up_no_delivery_of_another() {
+    let rabbitmq = RabbitMq::start().await;
+    let backing = Servers::shared().await.backing().await.with_broker(&rabbitmq).await;
+    let leader = format!("'{}_support.unrouted'", backing.vhost);
+    let system = TestSystem::distributed(backing).await;
+    let mut told = Told::default();
+    told.submit_well(system.client(), 5).await;
+    rabbitmq.control().run(&["eval", &format!("sys:suspend({leader}).")]).await;
+    until(RECOVERY, "the worker has asked in vain", async || {
+        system.worker(0).client().get("/readyz").send().await.status == 503
+    })
+    .await;
+    told.submit_well(system.client(), 20).await;
+    let tries = || system.worker(0).log().matches("a lane cannot start yet").count();
+    let tries_before = tries();
+    until(RECOVERY, "it has asked in vain again", async || tries() >= tries_before + 8).await;
+
+    let stranger = Stranger::at(system.backing()).await;
+    let mut counts = Vec::new();
+    eventually(RECOVERY, "all that was accepted waits at the broker", async || {
+        let options = BasicGetOptions::default();
+        let message = stranger.channel.basic_get("support.intake".into(), options).await.unwrap();
+        let count = message
+            .map(|it| it.properties.headers().as_ref()?.inner().get("x-delivery-count").cloned());
+        counts.extend(count);
+        if counts.len() == 20 { Ok(()) } else { Err(counts.clone()) }
+    })
+    .await;
+    // The broker takes its time to close what the worker has left, and hands out meanwhile. Once.
+    let once = Some(AMQPValue::LongLongInt(1));
+    assert!(counts.iter().all(|it| it.is_none() || *it == once), "delivered in vain: {counts:?}");
+
+    drop(stranger);
+    rabbitmq.control().run(&["eval", &format!("sys:resume({leader}).")]).await;
+    system.worker(0).ready().await;
     told.becomes_tickets(&system).await;
 }
 

@@ -40,8 +40,11 @@ pub(super) async fn consume(
     let consuming = tokio::spawn(async move {
         let consumer = begin(&channel, queue, prefetch).await;
         if consumer.is_err() {
-            // It is sent at once, and done whenever the broker comes to it.
-            let _ = answered(channel.close(200, "not in time".into())).await;
+            // It is sent at once, and done whenever the broker comes to it. Whoever asked need not
+            // wait for that.
+            tokio::spawn(async move {
+                let _ = answered(channel.close(200, "not in time".into())).await;
+            });
         }
         consumer
     });

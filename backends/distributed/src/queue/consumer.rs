@@ -78,8 +78,10 @@ impl Consumers {
         let channel = self.connection.channel().await?;
         topology::declare(&channel).await?;
         let mut messages = SelectAll::new();
+        // Of a lane that can read only the first, that one's messages come back, and each of them
+        // counts as delivered. So it is the one which has hardly any.
         let queues =
-            [(topology::INTAKE, envelopes(prefetch)), (topology::UNROUTED, PREFETCH_UNROUTED)];
+            [(topology::UNROUTED, PREFETCH_UNROUTED), (topology::INTAKE, envelopes(prefetch))];
         for (queue, prefetch) in queues {
             let consumer = consume(&channel, queue, prefetch).await?;
             // A queue that is deleted ends its stream, which the merged one would not show.
