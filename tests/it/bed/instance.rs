@@ -118,6 +118,15 @@ impl Instance {
         .await;
     }
 
+    /// Waits until it is so far that it answers: before, it does not know how to stop in good order.
+    pub async fn answers(&self) {
+        until(START, "/livez says 200", async || {
+            let answer = self.client.get("/livez").try_send().await;
+            answer.is_ok_and(|answer| answer.status == 200)
+        })
+        .await;
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::try_join;
@@ -67,6 +67,7 @@ struct State {
 pub struct Link {
     port: Port,
     state: watch::Sender<State>,
+    hurts: Arc<AtomicU64>,
     _accepting: AbortOnDropHandle<()>,
 }
 
@@ -82,13 +83,21 @@ impl Link {
         let listener = TcpListener::bind(port.address()).await.expect("listen on a port of ours");
         let (state, states) = watch::channel(State { mode: Mode::Pass, cuts: 0 });
         let servers = Servers { addresses: servers.into(), next: Arc::default() };
+        let hurts = Arc::default();
+        let states = States { state: states, hurts: Arc::clone(&hurts) };
         let accepting = AbortOnDropHandle::new(tokio::spawn(accept(listener, servers, states)));
-        Self { port, state, _accepting: accepting }
+        Self { port, state, hurts, _accepting: accepting }
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.port.address()
+    }
+
+    /// How often a mode made a difference so far: to a piece that came late or not yet, or to a
+    /// connection that was closed or not made.
+    pub fn hurts(&self) -> u64 {
+        self.hurts.load(Ordering::Relaxed)
     }
 
     /// Changes what becomes of the bytes from now on.
@@ -97,6 +106,25 @@ impl Link {
             state.mode = mode;
             state.cuts += u32::from(mode == Mode::Cut);
         });
+    }
+}
+
+/// What a connection goes by.
+#[derive(Clone)]
+struct States {
+    state: watch::Receiver<State>,
+    hurts: Arc<AtomicU64>,
+}
+
+impl States {
+    fn note(&self) {
+        self.hurts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Waits until bytes are delivered that way, and says how.
+    async fn delivered(&mut self, way: Way) -> io::Result<Mode> {
+        let delivering = self.state.wait_for(|it| it.mode.delivers(way)).await;
+        delivering.map(|state| state.mode).map_err(io::Error::other)
     }
 }
 
@@ -121,13 +149,13 @@ impl Servers {
     }
 }
 
-async fn accept(listener: TcpListener, servers: Servers, state: watch::Receiver<State>) {
+async fn accept(listener: TcpListener, servers: Servers, states: States) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((client, _)) = accepted {
-                    connections.spawn(carry(client, servers.clone(), state.clone()));
+                    connections.spawn(carry(client, servers.clone(), states.clone()));
                 }
             }
             Some(_) = connections.join_next() => {}
@@ -136,17 +164,23 @@ async fn accept(listener: TcpListener, servers: Servers, state: watch::Receiver<
 }
 
 /// One connection, to its end.
-async fn carry(mut client: TcpStream, servers: Servers, mut state: watch::Receiver<State>) {
-    let born = state.borrow_and_update().cuts;
-    let mut cuts = state.clone();
+async fn carry(mut client: TcpStream, servers: Servers, mut states: States) {
+    let State { mode, cuts: born } = *states.state.borrow_and_update();
+    if mode == Mode::Blackhole {
+        states.note();
+    }
+    let mut cuts = states.state.clone();
     let mut cut = pin!(cuts.wait_for(|it| it.mode == Mode::Cut || it.cuts != born));
     let connected = async {
         // A black hole accepts; the server hears of it later.
-        state.wait_for(|it| it.mode != Mode::Blackhole).await.map_err(io::Error::other)?;
+        states.state.wait_for(|it| it.mode != Mode::Blackhole).await.map_err(io::Error::other)?;
         servers.connect().await
     };
     let server = tokio::select! {
-        _ = &mut cut => Err(io::ErrorKind::ConnectionReset.into()),
+        _ = &mut cut => {
+            states.note();
+            Err(io::ErrorKind::ConnectionReset.into())
+        }
         connected = connected => connected,
     };
     let Ok(mut server) = server else { return reset(&client) };
@@ -154,14 +188,15 @@ async fn carry(mut client: TcpStream, servers: Servers, mut state: watch::Receiv
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let is_cut = {
         let ((from_client, to_client), (from_server, to_server)) = (client.split(), server.split());
-        let up = pump(Way::Up, from_client, to_server, state.clone());
-        let down = pump(Way::Down, from_server, to_client, state.clone());
+        let up = pump(Way::Up, from_client, to_server, states.clone());
+        let down = pump(Way::Down, from_server, to_client, states.clone());
         tokio::select! {
             _ = &mut cut => true,
             _ = try_join(up, down) => false,
         }
     };
     if is_cut {
+        states.note();
         reset(&client);
         reset(&server);
     }
@@ -178,34 +213,35 @@ async fn pump(
     way: Way,
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
-    mut state: watch::Receiver<State>,
+    mut states: States,
 ) -> io::Result<()> {
     let mut piece = vec![0; PIECE_BYTES];
     let mut left = None;
     loop {
         // What is not read fills the sender's buffers, as it does where nothing is acknowledged.
-        delivered(&mut state, way).await?;
+        states.delivered(way).await?;
         let bytes = from.read(&mut piece).await?;
-        let mode = delivered(&mut state, way).await?;
+        if !states.state.borrow().mode.delivers(way) {
+            states.note();
+        }
+        let mode = states.delivered(way).await?;
         if bytes == 0 {
             return to.shutdown().await;
         }
         let mut through = bytes;
         match mode {
-            Mode::Delay(time) => sleep(time).await,
+            Mode::Delay(time) => {
+                states.note();
+                sleep(time).await;
+            }
             Mode::Truncate(bytes_max) => through = bytes.min(*left.get_or_insert(bytes_max)),
             _ => left = None,
         }
         to.write_all(&piece[..through]).await?;
         left = left.map(|left| left - through);
         if through < bytes || left == Some(0) {
+            states.note();
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
-}
-
-/// Waits until bytes are delivered that way, and says how.
-async fn delivered(state: &mut watch::Receiver<State>, way: Way) -> io::Result<Mode> {
-    let delivering = state.wait_for(|it| it.mode.delivers(way)).await;
-    delivering.map(|state| state.mode).map_err(io::Error::other)
 }

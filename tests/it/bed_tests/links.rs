@@ -11,6 +11,7 @@ use super::SILENCE;
 use crate::bed::link::{Link, Mode, Way};
 use crate::bed::port::Port;
 use crate::bed::server::PATIENCE;
+use crate::bed::wait::until;
 
 /// A server that says back what it hears, and `!` after each piece.
 async fn echo() -> SocketAddr {
@@ -65,12 +66,14 @@ async fn a_link_passes_both_ways_late_if_told_so_and_closes_as_its_ends_do() {
     let mut caller = Caller::of(&link).await;
     caller.say("a").await;
     assert_eq!(caller.hears(2).await.unwrap(), "a!");
+    assert_eq!(link.hurts(), 0);
     let delay = Duration::from_millis(80);
     link.set(Mode::Delay(delay));
     let said_at = Instant::now();
     caller.say("b").await;
     assert_eq!(caller.hears(2).await.unwrap(), "b!");
     assert!(said_at.elapsed() >= 2 * delay, "once each way");
+    assert!(link.hurts() >= 2);
     caller.0.shutdown().await.unwrap();
     assert_eq!(caller.end().await.unwrap(), 0, "the server has closed, too");
 }
@@ -86,6 +89,7 @@ async fn a_cut_resets_connections_that_are_there_and_those_that_come() {
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
     let mut late = Caller::of(&link).await;
     assert!(late.end().await.is_err());
+    until(PATIENCE, "both were noted", async || link.hurts() == 2).await;
     link.set(Mode::Pass);
     let mut other = Caller::of(&link).await;
     other.say("b").await;
@@ -101,11 +105,13 @@ async fn a_black_hole_keeps_connections_and_delivers_afterwards() {
     let link = Link::to(echo().await).await;
     let mut before = Caller::of(&link).await;
     link.set(Mode::Blackhole);
+    assert_eq!(link.hurts(), 0, "nothing has met it");
     let mut during = Caller::of(&link).await;
     before.say("a").await;
     during.say("b").await;
     before.hears_nothing().await;
     during.hears_nothing().await;
+    assert_eq!(link.hurts(), 2);
     link.set(Mode::Pass);
     assert_eq!(before.hears(2).await.unwrap(), "a!");
     assert_eq!(during.hears(2).await.unwrap(), "b!");
@@ -142,6 +148,7 @@ async fn a_truncating_link_closes_in_the_middle() {
     caller.say("cdefg").await;
     // Three bytes arrive, and of the answer to them whatever was faster than the close.
     assert_eq!(caller.hears(5).await, None);
+    assert_eq!(link.hurts(), 1);
 }
 
 #[tokio::test]

@@ -62,6 +62,8 @@ pub struct Findings {
     pub unknown: u64,
     /// Tickets whose sender was told no yes.
     pub recovered: u64,
+    /// Those of them whose every attempt was answered 503.
+    pub recovered_refused: u64,
     /// What must not be.
     pub violations: Vec<Violation>,
 }
@@ -149,7 +151,10 @@ fn judge(who: &str, submission: &Submission, findings: &mut Findings) {
     match &tickets[..] {
         [] if told.is_empty() => {}
         [] => findings.add(Wrong::Lost, who, format!("told {told:?}")),
-        [_] if told.is_empty() => findings.recovered += 1,
+        [_] if told.is_empty() => {
+            findings.recovered += 1;
+            findings.recovered_refused += u64::from(refusals == attempts);
+        }
         [_] => {}
         [..] => findings.add(Wrong::Duplicated, who, format!("{} tickets", tickets.len())),
     }

@@ -71,9 +71,19 @@ fn what_is_as_it_was_told_is_counted() {
         refused: 1,
         unknown: 2,
         recovered: 1,
+        recovered_refused: 0,
         violations: Vec::new(),
     };
     assert_eq!(check(ledger(), store()), expected);
+}
+
+#[test]
+fn a_ticket_of_whom_every_attempt_was_refused_is_counted_apart() {
+    let mut store = store();
+    store.push(stored("f", form(3)));
+    let findings = check(ledger(), store);
+    assert_eq!((findings.recovered, findings.recovered_refused), (2, 1));
+    assert_eq!(findings.violations, []);
 }
 
 #[test]

@@ -18,25 +18,41 @@ use crate::bed::server::Server;
 /// killed, as whoever asked it would.
 const STOP_MAX: Duration = Duration::from_secs(3);
 
+/// A fault as it came to pass.
+pub struct Suffered {
+    /// What it was; see [`Fault::kind`].
+    pub kind: String,
+    /// Whether anything differed for it. A link may have had nothing to carry.
+    pub was_felt: bool,
+}
+
 /// Goes through all of a plan's faults, each at its time. Afterwards all is as it was before.
-pub async fn befall(ground: &Ground, stage: &Stage, plan: &Plan) {
+pub async fn befall(ground: &Ground, stage: &Stage, plan: &Plan) -> Vec<Suffered> {
     let begun = Instant::now();
     let faults = plan.faults.iter().map(async |planned| {
         sleep_until(begun + planned.at).await;
-        suffer(ground, stage, plan.seed, planned).await;
+        suffer(ground, stage, plan.seed, planned).await
     });
-    join_all(faults).await;
+    join_all(faults).await
 }
 
-async fn suffer(ground: &Ground, stage: &Stage, seed: u64, planned: &Planned) {
+async fn suffer(ground: &Ground, stage: &Stage, seed: u64, planned: &Planned) -> Suffered {
     let lasts = planned.lasts;
+    let (mut kind, mut was_felt) = (planned.fault.kind(), true);
     match planned.fault {
-        Fault::Harm(victim, harm) => suffer_harm(ground, stage, victim, harm, lasts).await,
+        Fault::Harm(Victim::Process(process), harm) => {
+            if !harm_process(stage.post(process), harm, lasts).await {
+                kind += ", in the end a kill";
+            }
+        }
+        Fault::Harm(victim, harm) => suffer_harm(ground, victim, harm, lasts).await,
         Fault::Link(process, peer, mode) => {
             let post = stage.post(process);
+            let before = post.hurts(peer);
             post.set(peer, mode);
             sleep(lasts).await;
             post.heal(peer);
+            was_felt = post.hurts(peer) > before;
         }
         Fault::Clock(process, offset) => {
             let clock = stage.post(process).clock();
@@ -64,15 +80,20 @@ async fn suffer(ground: &Ground, stage: &Stage, seed: u64, planned: &Planned) {
         Fault::Rubbish(count) => {
             let mark = format!("seed-{seed}-at-{}", planned.at.as_millis());
             let backing = stage.system().backing();
-            stage.expect_letters(strangers::litter(backing, &mark, count, lasts).await);
+            let letters = strangers::litter(backing, &mark, count, lasts).await;
+            was_felt = letters.iter().any(|letter| letter.is_taken);
+            stage.expect_letters(letters);
         }
-        Fault::Copies => strangers::copy(stage.system().backing(), lasts).await,
+        Fault::Copies => {
+            was_felt = strangers::copy(stage.system().backing(), lasts).await > 0;
+        }
     }
+    Suffered { kind, was_felt }
 }
 
-async fn suffer_harm(ground: &Ground, stage: &Stage, victim: Victim, harm: Harm, lasts: Duration) {
+async fn suffer_harm(ground: &Ground, victim: Victim, harm: Harm, lasts: Duration) {
     match victim {
-        Victim::Process(process) => harm_process(stage.post(process), harm, lasts).await,
+        Victim::Process(_) => unreachable!("it has a place of its own"),
         Victim::Postgres => harm_server(&mut *ground.postgres.lock().await, harm, lasts).await,
         Victim::RabbitMq(node) => {
             harm_server(ground.rabbitmq.lock().await.node(node), harm, lasts).await;
@@ -123,13 +144,15 @@ async fn suffer_at_redis(ground: &Ground, planned: &Planned) {
     }
 }
 
-async fn harm_process(post: &Post, harm: Harm, lasts: Duration) {
+async fn harm_process(post: &Post, harm: Harm, lasts: Duration) -> bool {
     let _turn = post.turn.lock().await;
-    harm_instance(&post.instance, harm, lasts).await;
+    harm_instance(&post.instance, harm, lasts).await
 }
 
-/// What is done to a process, and undone after the time.
-pub async fn harm_instance(instance: &Instance, harm: Harm, lasts: Duration) {
+/// What is done to a process, and undone after the time. False when it did not stop soon enough, and was
+/// killed.
+pub async fn harm_instance(instance: &Instance, harm: Harm, lasts: Duration) -> bool {
+    let mut is_orderly = true;
     // Nobody else ends it: not even a server that is away may.
     assert!(instance.is_running(), "a process ended by itself: {}", instance.log());
     match harm {
@@ -139,9 +162,11 @@ pub async fn harm_instance(instance: &Instance, harm: Harm, lasts: Duration) {
             instance.relaunch();
         }
         Harm::Restart => {
+            instance.answers().await;
             let stopped = instance.stop_within(STOP_MAX).await;
-            let is_orderly = stopped.is_none_or(|stopped| stopped.status.success());
-            assert!(is_orderly, "{stopped:?}: {}", instance.log());
+            is_orderly = stopped.is_some();
+            let is_success = stopped.is_none_or(|stopped| stopped.status.success());
+            assert!(is_success, "{stopped:?}: {}", instance.log());
             sleep(lasts).await;
             instance.relaunch();
         }
@@ -151,6 +176,7 @@ pub async fn harm_instance(instance: &Instance, harm: Harm, lasts: Duration) {
             instance.resume();
         }
     }
+    is_orderly
 }
 
 async fn harm_server(server: &mut impl Server, harm: Harm, lasts: Duration) {

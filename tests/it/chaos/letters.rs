@@ -1,7 +1,7 @@
 //! Holds what strangers published against the dead letters: what can never become a ticket is there,
 //! bytes intact, and nothing else is.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::checker::{Violation, Wrong};
 
@@ -14,15 +14,24 @@ pub struct Letter {
     pub is_taken: bool,
 }
 
-/// Holds what was published against what was found. A letter may be there twice: what is buried and
-/// not settled is buried once more.
+/// A letter may be there twice: what is buried and not settled is buried once more. But no more often
+/// than an envelope is delivered.
+const COPIES_MAX: usize = 21;
+
+/// Holds what was published against what was found.
 pub fn check(sent: &[Letter], found: &[Vec<u8>]) -> Vec<Violation> {
     let there: HashSet<_> = found.iter().collect();
     let known: HashSet<_> = sent.iter().map(|letter| &letter.body).collect();
     let missing = sent.iter().filter(|letter| letter.is_taken && !there.contains(&letter.body));
     let strange = found.iter().filter(|body| !known.contains(body));
     let missing = missing.map(|letter| violation(Wrong::Lost, &letter.body));
-    missing.chain(strange.map(|body| violation(Wrong::Unexpected, body))).collect()
+    let mut copies: HashMap<_, usize> = HashMap::new();
+    found.iter().for_each(|body| *copies.entry(body).or_default() += 1);
+    let too_many = copies.into_iter().filter(|(_, copies)| *copies > COPIES_MAX);
+    missing
+        .chain(strange.map(|body| violation(Wrong::Unexpected, body)))
+        .chain(too_many.map(|(body, _)| violation(Wrong::Duplicated, body)))
+        .collect()
 }
 
 fn violation(wrong: Wrong, body: &[u8]) -> Violation {
@@ -44,4 +53,6 @@ fn a_letter_that_is_not_there_and_one_that_should_not_be_are_told() {
     assert_eq!(wrongs(&["c"]), [(Wrong::Lost, "a".to_owned())]);
     assert_eq!(wrongs(&["a", "d"]), [(Wrong::Unexpected, "d".to_owned())]);
     assert_eq!(wrongs(&["A"]).len(), 2, "bytes intact");
+    assert_eq!(wrongs(&["a"; COPIES_MAX]), []);
+    assert_eq!(wrongs(&["a"; COPIES_MAX + 1]), [(Wrong::Duplicated, "a".to_owned())]);
 }

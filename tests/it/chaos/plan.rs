@@ -2,7 +2,6 @@
 //! when and for how long. (What is submitted follows from the seed, too: see [`super::order`].)
 
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::kinds::{Fault, Harm, Peer, Process, Victim};
@@ -15,8 +14,10 @@ const SCHEDULE: u64 = 1;
 /// Faults of a run, however short it is.
 const FAULTS_MIN: usize = 10;
 
-/// How long a fault lasts, in milliseconds: from a blink to longer than any deadline on the way.
-const LASTS_MS: RangeInclusive<u64> = 200..=3_000;
+/// How long a fault lasts at least, and at most: mostly not much longer than an answer may take; now and
+/// then longer than anything on the way has patience, a heartbeat, a statement or a store. In milliseconds.
+const LASTS_MIN_MS: u64 = 200;
+const LASTS_MAX_MS: [(u64, u64); 2] = [(8, 3_000), (1, 12_000)];
 
 /// Load without a fault, before the first and after each that one place suffers.
 const CALM: Duration = Duration::from_millis(400);
@@ -43,6 +44,8 @@ pub struct Planned {
 pub struct Plan {
     /// What it follows from.
     pub seed: u64,
+    /// For so long there are faults.
+    pub length: Duration,
     /// Processes of the role `ingest`.
     pub edges: usize,
     /// Processes of the role `worker`.
@@ -51,6 +54,11 @@ pub struct Plan {
     pub nodes: usize,
     /// How long a POST waits for its number.
     pub reply_wait: Duration,
+    /// Whether edges have a spool.
+    pub has_spool: bool,
+    /// Whether our processes and the broker notice each other's silence within two seconds, and not
+    /// within twenty, which is longer than a fault lasts.
+    pub is_alert: bool,
     /// Whose wall clock can be turned, if anybody's.
     pub false_clock: Option<Process>,
     /// In the order of their times.
@@ -69,8 +77,18 @@ impl Plan {
         let reply_wait = random.millis(100..=1_000);
         let seconds = usize::try_from(length.as_secs()).expect("a run is short");
         let count = seconds.max(FAULTS_MIN) + random.below(4);
-        let (false_clock, faults) = (None, Vec::new());
-        let mut plan = Self { seed, edges, workers, nodes, reply_wait, false_clock, faults };
+        let mut plan = Self {
+            seed,
+            length,
+            edges,
+            workers,
+            nodes,
+            reply_wait,
+            has_spool: random.chance(30),
+            is_alert: random.chance(50),
+            false_clock: None,
+            faults: Vec::new(),
+        };
         if random.chance(25) {
             plan.false_clock = Some(plan.any_process(random));
         }
@@ -90,7 +108,8 @@ impl Plan {
 
     /// Adds the fault at some time, unless its victim suffers another at that time.
     fn add(&mut self, random: &mut Seeded, fault: Fault, length: Duration) {
-        let lasts = random.millis(LASTS_MS).min(length / 2);
+        let lasts_max = random.weighted(&LASTS_MAX_MS);
+        let lasts = random.millis(LASTS_MIN_MS..=lasts_max).min(length / 2);
         let room = length.saturating_sub(lasts + CALM).as_millis();
         let room = u64::try_from(room).expect("a run is short");
         let planned = Planned { at: CALM + random.millis(0..=room), lasts, fault };
@@ -205,9 +224,10 @@ impl fmt::Display for Planned {
 /// What a failing run prints.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, edges, workers, nodes, reply_wait, false_clock, faults } = self;
+        let Self { seed, edges, workers, nodes, reply_wait, false_clock, faults, .. } = self;
         write!(f, "seed {seed}: {edges} edges, {workers} workers, {nodes} brokers, ")?;
-        writeln!(f, "reply wait {reply_wait:?}")?;
+        let (spool, alert) = (self.has_spool, self.is_alert);
+        writeln!(f, "reply wait {reply_wait:?}, spool: {spool}, short heartbeats: {alert}")?;
         writeln!(f, "  whose clock can be turned: {false_clock:?}")?;
         faults.iter().try_for_each(|planned| writeln!(f, "  {planned}"))
     }

@@ -5,8 +5,12 @@ use std::fmt;
 use std::time::Duration;
 
 use super::checker::{Findings, Wrong};
+use super::fault::Suffered;
 use super::plan::Plan;
 use super::run::Outcome;
+
+/// A run with fewer answers of 2xx amid its faults puts hardly anything to the test.
+const ACCEPTED_MIN: u64 = 100;
 
 /// What all runs of a campaign came to.
 #[derive(Default)]
@@ -18,20 +22,24 @@ pub struct Report {
     checks_passed: u64,
     checks_failed: u64,
     bad_seeds: Vec<u64>,
-    faults: BTreeMap<String, u64>,
+    idle_seeds: Vec<u64>,
+    events: u64,
+    /// How many of each kind were planned, and how many of them made a difference.
+    faults: BTreeMap<String, (u64, u64)>,
     took: Duration,
 }
 
 impl Report {
     /// Adds a run.
     pub fn add(&mut self, plan: &Plan, outcome: &Outcome) {
-        let Outcome { findings, letters, letters_expected, audit, took } = outcome;
+        let Outcome { findings, letters, letters_expected, events, audit, took, .. } = outcome;
         self.runs += 1;
         self.sums.attempts += findings.attempts;
         self.sums.acknowledged += findings.acknowledged;
         self.sums.refused += findings.refused;
         self.sums.unknown += findings.unknown;
         self.sums.recovered += findings.recovered;
+        self.sums.recovered_refused += findings.recovered_refused;
         self.sums.violations.extend(findings.violations.iter().cloned());
         self.letters += letters;
         self.letters_expected += letters_expected;
@@ -40,15 +48,21 @@ impl Report {
         if !outcome.is_good() {
             self.bad_seeds.push(plan.seed);
         }
+        if outcome.accepted_amid < ACCEPTED_MIN {
+            self.idle_seeds.push(plan.seed);
+        }
+        self.events += events;
         self.took += *took;
-        for planned in &plan.faults {
-            *self.faults.entry(planned.fault.kind()).or_default() += 1;
+        for Suffered { kind, was_felt } in &outcome.suffered {
+            let (planned, felt) = self.faults.entry(kind.clone()).or_default();
+            *planned += 1;
+            *felt += u64::from(*was_felt);
         }
     }
 
-    /// Submissions with a yes.
-    pub fn acknowledged(&self) -> u64 {
-        self.sums.acknowledged
+    /// The seeds of the runs that put hardly anything to the test.
+    pub fn idle_seeds(&self) -> &[u64] {
+        &self.idle_seeds
     }
 
     /// The seeds of the runs in which something was wrong.
@@ -56,16 +70,18 @@ impl Report {
         &self.bad_seeds
     }
 
-    fn rows(&self) -> [(&'static str, u64); 17] {
+    fn rows(&self) -> [(&'static str, u64); 20] {
         let Self { runs, sums, faults, took, .. } = self;
         [
             ("runs", *runs),
-            ("faults", faults.values().sum()),
+            ("faults planned", faults.values().map(|(planned, _)| planned).sum()),
+            ("**faults** that made a difference", faults.values().map(|(_, felt)| felt).sum()),
             ("attempts", sums.attempts),
             ("submissions acknowledged", sums.acknowledged),
             ("refused", sums.refused),
             ("unknown", sums.unknown),
             ("of these two, recovered", sums.recovered),
+            ("of these, refused", sums.recovered_refused),
             ("**lost**", sums.count(Wrong::Lost)),
             ("**duplicated**", sums.count(Wrong::Duplicated)),
             ("**unexpected**", sums.count(Wrong::Unexpected)),
@@ -73,6 +89,7 @@ impl Report {
             ("absurd answers", sums.count(Wrong::Absurd)),
             ("foreign messages that must be dead letters", self.letters_expected),
             ("dead letters, with those buried twice", self.letters),
+            ("events, with those told twice", self.events),
             ("checks of `supportline verify` passed", self.checks_passed),
             ("**failed**", self.checks_failed),
             ("seconds", took.as_secs()),
@@ -87,9 +104,11 @@ impl fmt::Display for Report {
         for (name, count) in self.rows() {
             writeln!(f, "| {name} | {} |", thousands(count))?;
         }
-        writeln!(f, "\n| fault | times |\n| --- | ---: |")?;
+        writeln!(f, "\n| fault | planned | felt |\n| --- | ---: | ---: |")?;
         let mut faults = self.faults.iter();
-        faults.try_for_each(|(kind, count)| writeln!(f, "| {kind} | {} |", thousands(*count)))
+        faults.try_for_each(|(kind, (planned, felt))| {
+            writeln!(f, "| {kind} | {} | {} |", thousands(*planned), thousands(*felt))
+        })
     }
 }
 
@@ -104,12 +123,16 @@ fn thousands(number: u64) -> String {
 pub fn line(plan: &Plan, outcome: &Outcome) -> String {
     let Findings { attempts, acknowledged, refused, unknown, recovered, .. } = &outcome.findings;
     format!(
-        "seed {}: {} edges, {} workers, {} faults; {attempts} attempts, {acknowledged} acknowledged, \
-         {refused} refused, {unknown} unknown, {recovered} recovered, in {:.1?}",
+        "seed {}: {} edges, {} workers, {} faults, {} felt; {attempts} attempts, {acknowledged} \
+         acknowledged ({} answers amid faults), {refused} refused, {unknown} unknown, {recovered} \
+         recovered, {} violations, in {:.1?}",
         plan.seed,
         plan.edges,
         plan.workers,
         plan.faults.len(),
+        outcome.suffered.iter().filter(|suffered| suffered.was_felt).count(),
+        outcome.accepted_amid,
+        outcome.findings.violations.len(),
         outcome.took
     )
 }

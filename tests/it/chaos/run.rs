@@ -1,17 +1,18 @@
 //! One run: a seed's processes, submissions and faults, and what was found afterwards.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
 use super::checker::{Findings, check};
 use super::clients::Crowd;
-use super::fault::befall;
+use super::fault::{Suffered, befall};
 use super::ledger::{self, Ledger};
 use super::plan::Plan;
 use super::stage::{Ground, Stage};
-use super::{letters, store};
+use super::{events, letters, store};
 use crate::bed::process::Output;
 
 /// How long submissions go on after everything was healed.
@@ -25,6 +26,12 @@ pub struct Outcome {
     pub letters: u64,
     /// How many of the strangers' had to.
     pub letters_expected: u64,
+    /// How many events were told, with those told twice.
+    pub events: u64,
+    /// The faults as they came to pass.
+    pub suffered: Vec<Suffered>,
+    /// Answers of 2xx before everything was healed.
+    pub accepted_amid: u64,
     /// What the product's own audit says.
     pub audit: Audit,
     /// How long it took with everything.
@@ -65,24 +72,37 @@ pub async fn play(ground: &Ground, plan: &Plan, connections: usize) -> Outcome {
     let stage = Stage::set(ground, plan).await;
     let folder = stage.system().folder().path().to_owned();
     let file = folder.join("ledger.jsonl");
-    let evidence = Evidence { plan, folder };
+    let evidence = Evidence { plan, connections, folder };
 
     let ledger = Ledger::begin(&file);
     let crowd = Crowd::gather(plan.seed, &stage.addresses(), connections, ledger);
-    befall(ground, &stage, plan).await;
+    let suffered = befall(ground, &stage, plan).await;
+    let accepted_amid = crowd.heard().accepted.load(Ordering::Relaxed);
     stage.ready().await;
+    crowd.heal();
     sleep(CODA).await;
+    stage.all_work().await;
     crowd.leave().await;
     stage.drained(ground).await;
     stage.strike().await;
-    let (sent, found) = stage.letters().await;
+    let ((sent, found), heard) = (stage.letters().await, stage.events().await);
 
     let mut store = store::connect(&stage.system().backing().database_url).await;
-    let mut findings = check(ledger::read(&file), store::tickets(&mut store).await);
+    let tickets: Vec<_> = store::tickets(&mut store).await.collect();
+    let ids: Vec<_> = tickets.iter().map(|ticket| ticket.id.clone()).collect();
+    let mut findings = check(ledger::read(&file), tickets);
     findings.violations.extend(letters::check(&sent, &found));
-    let letters_expected = sent.iter().filter(|letter| letter.is_taken).count() as u64;
-    let (letters, audit) = (found.len() as u64, Audit::of(&stage).await);
-    let outcome = Outcome { findings, letters, letters_expected, audit, took: begun.elapsed() };
+    findings.violations.extend(events::check(&heard, &ids));
+    let outcome = Outcome {
+        findings,
+        letters: found.len() as u64,
+        letters_expected: sent.iter().filter(|letter| letter.is_taken).count() as u64,
+        events: heard.len() as u64,
+        suffered,
+        accepted_amid,
+        audit: Audit::of(&stage).await,
+        took: begun.elapsed(),
+    };
     if !outcome.is_good() {
         evidence.tell(&outcome);
     }
@@ -94,6 +114,7 @@ pub async fn play(ground: &Ground, plan: &Plan, connections: usize) -> Outcome {
 /// What a run leaves behind that fails: its plan on the screen, its ledger and logs in a folder.
 struct Evidence<'a> {
     plan: &'a Plan,
+    connections: usize,
     folder: PathBuf,
 }
 
@@ -110,7 +131,12 @@ impl Evidence<'_> {
     fn leave(&self) {
         println!("{}", self.plan);
         println!("ledger and logs: {:?}", self.keep());
-        println!("once more: make chaos SEED={} RUNS=1", self.plan.seed);
+        let Plan { seed, length, nodes, .. } = self.plan;
+        let (seconds, connections) = (length.as_secs(), self.connections);
+        println!(
+            "once more: make chaos SEED={seed} RUNS=1 SECONDS={seconds} NODES={nodes} \
+             CONNECTIONS={connections}"
+        );
     }
 
     /// Copies the files that are there.

@@ -2,16 +2,18 @@
 //! processes of its own, with a link between any two that talk to each other.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::kinds::{Peer, Process};
 use super::letters::Letter;
 use super::plan::Plan;
-use super::{store, strangers};
+use super::{events, store, strangers};
+use crate::api::metrics::Metrics;
 use crate::bed::clock::Clock;
 use crate::bed::cluster::Cluster;
 use crate::bed::form::Form;
@@ -21,7 +23,8 @@ use crate::bed::postgres::Postgres;
 use crate::bed::redis::Redis;
 use crate::bed::servers::{Backing, Links};
 use crate::bed::system::{ADMIN_TOKEN, TestSystem};
-use crate::bed::wait::eventually;
+use crate::bed::wait::{eventually, until};
+use crate::flow::stored;
 
 /// Everything that was begun is done so long after everything was healed.
 const DRAIN: Duration = Duration::from_mins(1);
@@ -81,12 +84,14 @@ impl Ground {
     }
 }
 
-/// Declares the queues and brings a ticket through them: a broker that is killed while a queue has
+/// Declares the queues, the listener's too, and brings a ticket through them: a broker that is killed while a queue has
 /// nothing on the disk yet takes most of a minute to be back, in which no run puts anything to the test.
 async fn use_queues(backing: Backing) {
     let system = TestSystem::distributed(backing).await;
+    events::listen(system.backing()).await;
     system.submit(&Form::valid()).await;
-    system.settled(1).await;
+    let is_heard = async || !events::take(system.backing()).await.is_empty();
+    until(DRAIN, "its event is heard", is_heard).await;
     system.stop_gracefully().await;
 }
 
@@ -103,10 +108,18 @@ pub struct Post {
 }
 
 impl Post {
-    async fn start(role: &str, system: &TestSystem, has_clock: bool) -> Self {
-        let (backing, links) = system.backing().over_links().await;
-        let clock = has_clock.then(Clock::new);
-        let settings = clock.iter().flat_map(Clock::environment);
+    async fn start(role: &str, system: &TestSystem, plan: &Plan, process: Process) -> Self {
+        let (mut backing, links) = system.backing().over_links().await;
+        if plan.is_alert {
+            backing.amqp_url += "?heartbeat=1";
+        }
+        let clock = (plan.false_clock == Some(process)).then(Clock::new);
+        let mut settings: Vec<_> = clock.iter().flat_map(Clock::environment).collect();
+        if let Process::Edge(edge) = process
+            && plan.has_spool
+        {
+            settings.push(("SUPPORT_SPOOL_DIR", spool(system, edge).display().to_string()));
+        }
         let instance = system.start_on_with(role, &backing, settings);
         let clients = Link::to(instance.address()).await;
         Self { instance, turn: Mutex::default(), links, clients, clock }
@@ -124,14 +137,27 @@ impl Post {
 
     /// Changes what becomes of the bytes between the process and that peer.
     pub fn set(&self, peer: Peer, mode: Mode) {
-        let link = match peer {
+        self.link(peer).set(mode);
+    }
+
+    /// See [`Link::hurts`].
+    pub fn hurts(&self, peer: Peer) -> u64 {
+        self.link(peer).hurts()
+    }
+
+    fn link(&self, peer: Peer) -> &Link {
+        match peer {
             Peer::Clients => &self.clients,
             Peer::Postgres => &self.links.postgres,
             Peer::RabbitMq => &self.links.rabbitmq,
             Peer::Redis => &self.links.redis,
-        };
-        link.set(mode);
+        }
     }
+}
+
+/// The folder of an edge's spool, if it has one.
+fn spool(system: &TestSystem, edge: usize) -> PathBuf {
+    system.folder().join(&format!("spool-{edge}"))
 }
 
 /// A run's own processes and database.
@@ -156,11 +182,10 @@ impl Stage {
             .with_worker(0)
             .with_env("SUPPORT_REPLY_WAIT", &reply_wait)
             .await;
-        let has_clock = |process| plan.false_clock == Some(process);
-        let edges = (0..plan.edges)
-            .map(|edge| Post::start("ingest", &system, has_clock(Process::Edge(edge))));
+        let edges =
+            (0..plan.edges).map(|edge| Post::start("ingest", &system, plan, Process::Edge(edge)));
         let workers = (0..plan.workers)
-            .map(|worker| Post::start("worker", &system, has_clock(Process::Worker(worker))));
+            .map(|worker| Post::start("worker", &system, plan, Process::Worker(worker)));
         let (edges, workers) = (join_all(edges).await, join_all(workers).await);
         let letters = std::sync::Mutex::default();
         let stage = Self { edges, workers, database, letters, system };
@@ -191,28 +216,54 @@ impl Stage {
         join_all(self.posts().map(|post| post.instance.ready())).await;
     }
 
-    /// Waits until nothing is on its way any more: no message in a queue, no event unpublished, and
-    /// everything counted where it is asked for.
+    /// Returns when each of the workers has stored something more.
+    pub async fn all_work(&self) {
+        join_all(self.workers.iter().map(async |worker| {
+            let stored = async || {
+                Metrics::of(worker.instance.client()).await.sum("worker_tickets_total", &[])
+            };
+            let before = stored().await;
+            until(DRAIN, "every worker works", async || stored().await > before).await;
+        }))
+        .await;
+    }
+
+    /// Waits until nothing is on its way any more: no message in a queue and none in a spool, no event
+    /// unpublished, and everything counted where it is asked for.
     pub async fn drained(&self, ground: &Ground) {
         let mut store = store::connect(&self.system.backing().database_url).await;
         eventually(DRAIN, "nothing is on its way any more", async || {
             let mut queues = ground.queues().await;
-            queues.retain(|(name, messages)| *messages > 0 && name != DEAD_LETTERS);
-            let (tickets, unpublished) = store::progress(&mut store).await;
-            let counted = self.counted().await;
-            let is_done = queues.is_empty() && unpublished == 0 && counted == tickets;
-            is_done.then_some(()).ok_or_else(|| {
-                format!("{queues:?}, {unpublished} unpublished, {counted} of {tickets} counted")
+            let stays = [DEAD_LETTERS, events::QUEUE];
+            queues.retain(|(name, messages)| *messages > 0 && !stays.contains(&name.as_str()));
+            let unpublished = store::unpublished(&mut store).await;
+            let (counted, tickets) = (self.counted().await, stored::by_subject(&mut store).await);
+            let spooled = self.spooled();
+            let is_done = queues.is_empty() && spooled == 0 && unpublished == 0;
+            (is_done && counted == json!(tickets)).then_some(()).ok_or_else(|| {
+                format!(
+                    "{queues:?}, {spooled} spooled, {unpublished} unpublished, counted {counted} of \
+                     {tickets:?}"
+                )
             })
         })
         .await;
     }
 
-    /// The number of tickets, as an edge tells it.
+    /// The tickets by subject, as an edge tells it; subjects without any left out.
     async fn counted(&self) -> Value {
         let client = self.edges[0].instance.client();
         let answer = client.get("/api/support/stats").bearer(ADMIN_TOKEN).send().await;
-        answer.json()["data"]["total"].clone()
+        let mut counted = answer.json()["data"]["bySubject"].clone();
+        counted.as_object_mut().expect("subjects").retain(|_, count| *count != 0);
+        counted
+    }
+
+    /// The files of the edges' spools.
+    fn spooled(&self) -> usize {
+        let spools = (0..self.edges.len()).map(|edge| spool(&self.system, edge));
+        let files = spools.filter_map(|spool| std::fs::read_dir(spool).ok()).flatten().flatten();
+        files.filter(|file| file.path().extension().is_some_and(|it| it != "lock")).count()
     }
 
     /// Notes what must be in the dead letters.
@@ -224,6 +275,14 @@ impl Stage {
     pub async fn strike(&self) {
         let stopped = join_all(self.posts().map(|post| post.instance.stop_gracefully())).await;
         assert!(stopped.iter().all(|stopped| stopped.status.success()), "{stopped:?}");
+        for log in self.posts().map(|post| post.instance.log()) {
+            assert!(!log.contains("panicked"), "{log}");
+        }
+    }
+
+    /// Takes out the events: the ids of the tickets whose creation was told, as often as it was.
+    pub async fn events(&self) -> Vec<String> {
+        events::take(self.system.backing()).await
     }
 
     /// Takes out the dead letters. Gives back what must be there, and what is.

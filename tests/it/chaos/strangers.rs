@@ -1,6 +1,7 @@
 //! Strangers at the broker, who publish into the intake what no edge of ours did, or what one did
 //! once more.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -80,13 +81,15 @@ async fn publish(backing: &Backing, channel: &mut Option<Session>, body: &[u8]) 
 }
 
 /// A connection with a channel that confirms.
-struct Session {
-    channel: Channel,
+pub struct Session {
+    /// What is done on it.
+    pub channel: Channel,
     _connection: Connection,
 }
 
 impl Session {
-    async fn open(backing: &Backing) -> lapin::Result<Self> {
+    /// Connects.
+    pub async fn open(backing: &Backing) -> lapin::Result<Self> {
         let options = ConnectionProperties::default();
         let connection = Connection::connect(&backing.amqp_url, options).await?;
         let channel = connection.create_channel().await?;
@@ -96,13 +99,15 @@ impl Session {
 }
 
 /// For so long, publishes once more whatever comes into the intake, and every third message three
-/// times more. Ends early when the broker does.
-pub async fn copy(backing: &Backing, lasts: Duration) {
+/// times more. Ends early when the broker does. Says how many it was.
+pub async fn copy(backing: &Backing, lasts: Duration) -> u64 {
+    let copies = AtomicU64::new(0);
     // Whatever it ends with: nobody relies on it.
-    let _ = timeout(lasts, copy_all(backing)).await;
+    let _ = timeout(lasts, copy_all(backing, &copies)).await;
+    copies.into_inner()
 }
 
-async fn copy_all(backing: &Backing) -> lapin::Result<()> {
+async fn copy_all(backing: &Backing, copies: &AtomicU64) -> lapin::Result<()> {
     let session = Session::open(backing).await?;
     let channel = &session.channel;
     let options = QueueDeclareOptions {
@@ -128,6 +133,7 @@ async fn copy_all(backing: &Backing) -> lapin::Result<()> {
             channel
                 .basic_publish("".into(), INTAKE.into(), options, &message.data, properties.clone())
                 .await?;
+            copies.fetch_add(1, Ordering::Relaxed);
         }
     }
     Ok(())

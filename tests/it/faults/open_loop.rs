@@ -1,6 +1,7 @@
 //! Load at a fixed rate, whether or not those before were answered: a crowd that waits for its answers
 //! would spare whoever is slow.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -10,13 +11,16 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::bed::client::Client;
 use crate::bed::form::Form;
-use crate::bed::system::TICKETS;
+use crate::bed::system::{TICKETS, TestSystem};
+use crate::flow::stored;
 
 /// What came of one form.
 #[derive(Debug)]
 pub struct Sent {
     /// The status, or why there is none.
     pub answer: Result<u16, String>,
+    /// The submission's id, if an edge told one.
+    pub id: Option<String>,
     /// How long it took.
     pub took: Duration,
 }
@@ -73,10 +77,25 @@ async fn send(client: Client, accepted: Arc<AtomicUsize>) -> Sent {
     let key = format!("\"{}\"", form.json()["message"].as_str().unwrap().replace(' ', "-"));
     let asked_at = Instant::now();
     let answer = client.post(TICKETS).header("idempotency-key", &key).json(&form).try_send().await;
+    let took = asked_at.elapsed();
+    let id = answer.as_ref().ok().filter(|it| it.status.is_success());
+    let id = id.and_then(|it| it.json()["data"]["id"].as_str().map(str::to_owned));
     let answer = answer.map(|it| it.status.as_u16()).map_err(|error| error.to_string());
-    let sent = Sent { answer, took: asked_at.elapsed() };
+    let sent = Sent { answer, id, took };
     accepted.fetch_add(usize::from(sent.is_accepted()), Ordering::Relaxed);
     sent
+}
+
+/// Each of the forms is one ticket under the id that was told, and nothing else is one: a loss is not made
+/// up for by a double.
+pub async fn are_tickets(sent: &[Sent], system: &TestSystem) {
+    system.settled(sent.len() as u64).await;
+    let mut store = stored::connect(&system.backing().database_url).await;
+    let tickets = stored::tickets(&mut store).await;
+    let stored: BTreeSet<_> = tickets.iter().map(|(id, ..)| id.as_str()).collect();
+    let told: BTreeSet<_> = sent.iter().filter_map(|sent| sent.id.as_deref()).collect();
+    assert_eq!((tickets.len(), told.len()), (sent.len(), sent.len()), "one id and one ticket each");
+    assert_eq!(told.symmetric_difference(&stored).collect::<Vec<_>>(), Vec::<&&str>::new());
 }
 
 /// The time within which so many of a hundred were answered.

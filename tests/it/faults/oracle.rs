@@ -73,6 +73,8 @@ async fn nobody_is_told_accepted_of_what_the_broker_refused() {
     assert!(lost.is_empty() && surplus.is_empty(), "{lost:?} {surplus:?}");
     // Enough of both for one to be taken for the other.
     assert!(accepted.len() > answers / 20 && rejected.len() > answers / 20);
+    // Nothing is away: only a busy machine makes a confirm late.
+    assert!(unknown.len() <= answers / 100, "{}", unknown.len());
     assert_eq!(accepted.len() + rejected.len() + unknown.len(), answers);
 }
 

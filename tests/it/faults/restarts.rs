@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::open_loop::{OpenLoop, percentile};
+use super::open_loop::{OpenLoop, are_tickets, percentile};
 use crate::bed::client::Client;
 use crate::bed::folder::Folder;
 use crate::bed::instance::Instance;
@@ -59,7 +59,7 @@ async fn rolling_restarts_under_load_are_noticed_by_nobody() {
         sent.len(),
         proxy.log()
     );
-    system.settled(sent.len() as u64).await;
+    are_tickets(&sent, &system).await;
     let audit = system.verify().await;
     assert!(audit.status.success(), "{audit:?}");
     println!(

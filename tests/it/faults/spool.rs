@@ -10,7 +10,7 @@ use serde_json::json;
 use sqlx::{Executor, PgConnection};
 use tokio::time::sleep;
 
-use super::open_loop::{OpenLoop, percentile};
+use super::open_loop::{OpenLoop, are_tickets, percentile};
 use super::{ANSWER_MAX, RECOVERY, Told, passes_the_audit, post, until_ready};
 use crate::api::metrics::Metrics;
 use crate::bed::client::Client;
@@ -109,7 +109,7 @@ async fn while_the_broker_is_away_everything_is_spooled_and_drained_when_it_is_b
     assert!(backlog >= as_shown(seconds * rate) * 0.8, "{backlog}");
     assert!(age >= as_shown(seconds) * 0.8, "{age}");
     // Exactly so many: none lost, none doubled.
-    system.settled(sent.len() as u64).await;
+    are_tickets(&sent, &system).await;
     passes_the_audit(&system).await;
     println!(
         "{} forms at {rate} a second, the broker killed for {seconds} s and its boot: 0 refused, 0 \

@@ -46,6 +46,7 @@ async fn letters_tried_again_under_kills_become_one_ticket_each() {
     passes_the_audit(&system, &data_dir(&system)).await;
     system.stop_gracefully().await;
     let tickets = Database::open(&data_dir(&system)).await.tickets().await;
+    assert_eq!(tickets.len(), letters, "none is two");
     let mut messages: Vec<_> = tickets.into_iter().map(|ticket| ticket.form.message).collect();
     messages.sort_unstable();
     messages.dedup();
