@@ -178,3 +178,38 @@ async fn a_letter_is_revealed_once_that_is_on_record() {
     assert!(matches!(shown.body, BodyView::Unreadable { .. }), "a mask needs no record");
     assert!(story.lock().unwrap().is_empty());
 }
+
+/// Whose submissions a letter with this body holds, by the last digit of their ids.
+fn held_in(code: &str, body: &str) -> Vec<u128> {
+    let mut letter = Letters::held(1).letter;
+    (letter.body, letter.code) = (body.to_owned().into(), code.to_owned());
+    submissions(&letter).iter().map(|id| id.as_uuid().as_u128()).collect()
+}
+
+#[test]
+fn whose_submissions_a_letter_holds_is_read_whatever_is_wrong_with_them() {
+    let item = |number: u32, rest: &str| {
+        format!("{{\"id\":\"00000000-0000-0000-0000-00000000000{number}\",{rest}\"name\":\"Ada\"}}")
+    };
+    let (one, two) = (item(1, ""), item(2, "\"mood\":[{\"v\":3}],"));
+    // A part of an envelope, as a worker buries it.
+    assert_eq!(held_in("invalid", &one), [1]);
+    assert_eq!(held_in("rejected", &format!("{{\"v\":1,\"submissions\":[{one},{two}]}}")), [1, 2]);
+    // Of a later release.
+    let later = format!("{{\"v\":2,\"more\":{{}},\"submissions\":[{one},{two}],\"sum\":7}}");
+    assert_eq!(held_in("unknown-version", &later), [1, 2]);
+    // What has no id costs its neighbours nothing.
+    let mixed =
+        format!("{{\"submissions\":[7,{{\"id\":7}},{{\"id\":\"x\"}},[],{{}},{one},\"x\"]}}");
+    assert_eq!(held_in("unreadable", &mixed), [1]);
+    assert_eq!(held_in("invalid", &two.replace("Ada", "\\ud800")), [2], "no text, and yet an id");
+    for nobodys in ["", "{", "[]", "7", "null", "{\"submissions\":{}}", "{\"id\":null}", "\u{0}"] {
+        assert_eq!(held_in("unreadable", nobodys), [], "{nobodys}");
+    }
+    assert_eq!(held_in("invalid", &format!("[{one}]")), [], "serde reads a list as an object");
+    let many = vec![&*one; SUBMISSIONS_MAX + 1].join(",");
+    let many = held_in("unreadable", &format!("{{\"submissions\":[{many}]}}"));
+    assert_eq!(many.len(), SUBMISSIONS_MAX);
+    let large = format!("{{\"submissions\":[{one}]}}{}", " ".repeat(BODY_BYTES_MAX));
+    assert_eq!(held_in("unreadable", &large), []);
+}
