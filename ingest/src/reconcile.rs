@@ -14,7 +14,7 @@ use common::{
     clock::Clock,
     metrics::{IN_FLIGHT, UNACCOUNTED, UNACCOUNTED_AGE},
     ports::{
-        audit::QueueAudit,
+        audit::{Depths, QueueAudit},
         ledger::{Balance, Ledger},
     },
 };
@@ -35,7 +35,8 @@ const PAUSE_FACTOR: u32 = 9;
 /// better things to do.
 const ENTRIES_MAX: usize = 2_000;
 
-/// Dead letters that are read to find whose submissions they hold.
+/// Up to so many dead letters are read to find whose submissions they hold. Of more none is, since
+/// whatever lies in those beyond would be missed.
 const LETTERS_MAX: u32 = 10_000;
 
 /// How far the clocks of two edges may be apart.
@@ -59,8 +60,10 @@ pub struct Reconciler {
 struct Seen {
     /// Since when every look found the queue empty.
     empty_since: Option<Instant>,
-    /// How many dead letters there were when they were last read.
+    /// How many dead letters there were when they were last read, all of them.
     dead: u64,
+    /// Whether there are more than are read.
+    are_too_many: bool,
 }
 
 /// For the log.
@@ -120,24 +123,51 @@ impl Reconciler {
             *seen = Seen::default();
             return Ok(balance);
         }
-        let depths = self.queue.depths().await.map_err(Cause::from)?;
+        let depths = self.queue.depths().await?;
         if depths.queued + depths.unrouted > 0 {
             seen.empty_since = None;
-        } else if depths.are_dead_held {
-            // What somebody has in hand is not seen, and may be what would be missed.
-        } else if seen.empty_since.get_or_insert_with(Instant::now).elapsed() >= self.window {
-            let horizon = self.clock.now() - self.window - CLOCK_SKEW_MAX;
-            let is_due = balance.oldest_in_flight.is_some_and(|oldest| oldest < horizon);
-            if depths.dead > 0 && (is_due || depths.dead != seen.dead) {
-                let buried = self.queue.dead_submissions(LETTERS_MAX).await?;
-                Accounts::buried(self.ledger.strike(&buried).await?);
-                seen.dead = depths.dead;
-            }
-            if is_due {
+            return Ok(balance);
+        }
+        let empty_since = *seen.empty_since.get_or_insert_with(Instant::now);
+        if empty_since.elapsed() < self.window {
+            return Ok(balance);
+        }
+        let horizon = self.clock.now() - self.window - CLOCK_SKEW_MAX;
+        let is_due = balance.oldest_in_flight.is_some_and(|oldest| oldest < horizon);
+        if is_due || depths.dead != seen.dead {
+            let has_seen_all = self.strike_buried(depths, seen).await?;
+            if has_seen_all && is_due {
                 self.ledger.mark(horizon).await?;
             }
         }
         Ok(self.ledger.balance().await?)
+    }
+
+    /// Strikes out what lies in the dead letters. Says whether it came past every letter that there
+    /// is: what it did not see may be what would be missed.
+    async fn strike_buried(&self, depths: Depths, seen: &mut Seen) -> Result<bool, Cause> {
+        let are_too_many = depths.dead > u64::from(LETTERS_MAX);
+        if are_too_many && !seen.are_too_many {
+            tracing::warn!(
+                letters = depths.dead,
+                letters_max = LETTERS_MAX,
+                "too many dead letters to be read: until there are fewer, nothing more is found \
+                 unaccounted for"
+            );
+        }
+        seen.are_too_many = are_too_many;
+        if are_too_many || depths.are_dead_held {
+            return Ok(false);
+        }
+        let letters = self.queue.dead_submissions(LETTERS_MAX).await?;
+        Accounts::buried(self.ledger.strike(&letters.concat()).await?);
+        // Somebody may have taken letters in hand before the first one came, or the broker paused.
+        let has_seen_all =
+            letters.len() as u64 == depths.dead && self.queue.depths().await? == depths;
+        if has_seen_all {
+            seen.dead = depths.dead;
+        }
+        Ok(has_seen_all)
     }
 }
 

@@ -100,8 +100,9 @@ pub trait QueueAudit: Send + Sync {
     /// Looks at up to `limit` dead letters, the oldest first, and leaves them where they are.
     async fn dead_letters(&self, limit: u32) -> Result<Vec<BuriedLetter>, ConsumeError>;
 
-    /// Whose submissions lie in up to `limit` dead letters, the oldest of them.
-    async fn dead_submissions(&self, limit: u32) -> Result<Vec<SubmissionId>, ConsumeError> {
-        Ok(self.dead_letters(limit).await?.iter().flat_map(submissions).collect())
+    /// Whose submissions lie in up to `limit` dead letters, the oldest of them: of each letter that
+    /// was come past, which may be fewer than there are.
+    async fn dead_submissions(&self, limit: u32) -> Result<Vec<Vec<SubmissionId>>, ConsumeError> {
+        Ok(self.dead_letters(limit).await?.iter().map(submissions).collect())
     }
 }

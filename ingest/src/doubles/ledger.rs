@@ -100,12 +100,22 @@ pub struct ScriptedQueue {
     pub depths: Mutex<Depths>,
     /// The bodies of the dead letters.
     pub letters: Mutex<Vec<Bytes>>,
+    /// After so many of them a look ends.
+    pub seen_max: Mutex<usize>,
+    /// What the depths are once letters were looked at.
+    pub depths_then: Mutex<Option<Depths>>,
 }
 
 impl Default for ScriptedQueue {
     fn default() -> Self {
         let mood = Mutex::new(Mood::Willing);
-        Self { mood, depths: Mutex::default(), letters: Mutex::default() }
+        Self {
+            mood,
+            depths: Mutex::default(),
+            letters: Mutex::default(),
+            seen_max: Mutex::new(usize::MAX),
+            depths_then: Mutex::default(),
+        }
     }
 }
 
@@ -121,6 +131,10 @@ impl QueueAudit for ScriptedQueue {
     }
 
     async fn dead_letters(&self, limit: u32) -> Result<Vec<BuriedLetter>, ConsumeError> {
+        if let Some(then) = self.depths_then.lock().unwrap().take() {
+            *self.depths.lock().unwrap() = then;
+        }
+        let seen_max = (limit as usize).min(*self.seen_max.lock().unwrap());
         let letters = self.letters.lock().unwrap();
         let letter = |body: &Bytes| BuriedLetter {
             body: body.clone(),
@@ -129,6 +143,6 @@ impl QueueAudit for ScriptedQueue {
             first_seen_at: DateTime::UNIX_EPOCH,
             attempts: 1,
         };
-        Ok(letters.iter().take(limit as usize).map(letter).collect())
+        Ok(letters.iter().take(seen_max).map(letter).collect())
     }
 }

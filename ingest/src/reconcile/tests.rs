@@ -163,6 +163,54 @@ async fn nothing_is_missed_that_may_be_in_somebodys_hands() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_missed_that_a_look_did_not_come_to() {
+    let bed = bed();
+    bed.accounts.follow(id(1));
+    bed.accounts.follow(id(2));
+    bed.queue.letters.lock().unwrap().extend([letter(1), letter(2)]);
+    // The broker pauses: the look takes that for the end.
+    *bed.queue.seen_max.lock().unwrap() = 1;
+    bed.pass(WINDOW + 4 * LOOKS).await;
+    assert_eq!(bed.balance().await, (1, 0));
+    *bed.queue.seen_max.lock().unwrap() = usize::MAX;
+    bed.pass(LOOKS).await;
+    assert_eq!(bed.balance().await, (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_missed_that_somebody_took_in_hand_when_a_look_began() {
+    let bed = bed();
+    bed.queue.letters.lock().unwrap().push(letter(2));
+    // One that is missed for good: the window has long passed when the other is due.
+    bed.accounts.follow(id(3));
+    bed.pass(WINDOW + 4 * LOOKS).await;
+    bed.accounts.follow(id(1));
+    // The look comes past as many letters as there were, and yet they are not the same.
+    let held = Depths { are_dead_held: true, ..Depths::default() };
+    *bed.queue.depths_then.lock().unwrap() = Some(held);
+    bed.pass(WINDOW + 4 * LOOKS).await;
+    assert_eq!(bed.balance().await, (1, 1));
+    bed.queue.letters.lock().unwrap().push(letter(1));
+    *bed.queue.depths.lock().unwrap() = Depths::default();
+    bed.pass(LOOKS).await;
+    assert_eq!(bed.balance().await, (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_missed_among_more_letters_than_are_read() {
+    let bed = bed();
+    bed.accounts.follow(id(1));
+    let rest = vec![bytes::Bytes::from("{"); LETTERS_MAX as usize];
+    bed.queue.letters.lock().unwrap().extend(rest.into_iter().chain([letter(1)]));
+    bed.pass(WINDOW + 4 * LOOKS).await;
+    assert_eq!(bed.balance().await, (1, 0));
+    // As soon as there are no more than that, all are read.
+    bed.queue.letters.lock().unwrap().remove(0);
+    bed.pass(LOOKS).await;
+    assert_eq!(bed.balance().await, (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_still_followed_at_the_end_is_entered() {
     let bed = bed();
     for number in 0..5_000 {

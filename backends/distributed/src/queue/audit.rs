@@ -59,8 +59,8 @@ impl QueueAudit for Broker {
         self.look(limit, letter::exhume).await.map_err(ConsumeError)
     }
 
-    async fn dead_submissions(&self, limit: u32) -> Result<Vec<SubmissionId>, ConsumeError> {
+    async fn dead_submissions(&self, limit: u32) -> Result<Vec<Vec<SubmissionId>>, ConsumeError> {
         let ids = self.look(limit, |it| submissions(&letter::exhume(it))).await;
-        Ok(ids.map_err(ConsumeError)?.concat())
+        ids.map_err(ConsumeError)
     }
 }
