@@ -105,6 +105,54 @@ impl Walk {
         Ok(())
     }
 
+    /// Handles letters of a selection, as many at a time as the overseer admits, until there are no
+    /// more to come or none is admitted.
+    async fn go(
+        &mut self,
+        which: &Selection,
+        act: Act<'_>,
+        overseer: &dyn Overseer,
+        handled: &mut Vec<LetterId>,
+    ) -> Result<(), Cause> {
+        loop {
+            // One first: with none left there is nothing to wait for.
+            let mut chosen = Chosen::default();
+            self.choose(which, 1, &mut chosen).await?;
+            if chosen.held.is_empty() {
+                return Ok(());
+            }
+            let Some(count_max) = overseer.admit().await else { return Ok(()) };
+            self.choose(which, count_max.clamp(1, TOGETHER_MAX), &mut chosen).await?;
+            overseer.foresee(&chosen.held).await?;
+            let prepared = act.prepare(&chosen.deliveries).await;
+            failpoint!("letters.before_acknowledge");
+            let before = handled.len();
+            let done = self.take_out(chosen, prepared, handled).await;
+            overseer.handled(handled.len() - before);
+            done?;
+        }
+    }
+
+    /// Acknowledges those that may be, and says why others may not.
+    async fn take_out(
+        &self,
+        Chosen { held, deliveries }: Chosen,
+        prepared: Vec<Result<(), Cause>>,
+        handled: &mut Vec<LetterId>,
+    ) -> Result<(), Cause> {
+        let mut outcome = Ok(());
+        for ((letter, delivery), fit) in held.into_iter().zip(deliveries).zip(prepared) {
+            match fit {
+                Ok(()) => {
+                    self.acknowledge(&delivery).await?;
+                    handled.push(letter.id);
+                }
+                Err(cause) => outcome = Err(cause),
+            }
+        }
+        outcome
+    }
+
     async fn acknowledge(&self, letter: &Delivery) -> Result<(), Cause> {
         let options = BasicAckOptions { multiple: false };
         answered(self.channel.basic_ack(letter.delivery_tag, options)).await
@@ -252,39 +300,8 @@ impl Broker {
         overseer: &dyn Overseer,
         handled: &mut Vec<LetterId>,
     ) -> Result<(), Cause> {
-        loop {
-            // One first: with none left there is nothing to wait for.
-            let mut chosen = Chosen::default();
-            walk.choose(which, 1, &mut chosen).await?;
-            if chosen.held.is_empty() {
-                break;
-            }
-            let Some(count_max) = overseer.admit().await else { break };
-            walk.choose(which, count_max.clamp(1, TOGETHER_MAX), &mut chosen).await?;
-            let Chosen { held, deliveries } = chosen;
-            if let Err(objection) = overseer.foresee(&held).await {
-                walk.end(&self.inspection).await?;
-                return Err(objection);
-            }
-            let prepared = act.prepare(&deliveries).await;
-            failpoint!("letters.before_acknowledge");
-            let (before, mut outcome) = (handled.len(), Ok(()));
-            for ((letter, delivery), fit) in held.into_iter().zip(deliveries).zip(prepared) {
-                match fit {
-                    Ok(()) => {
-                        walk.acknowledge(&delivery).await?;
-                        handled.push(letter.id);
-                    }
-                    Err(cause) => outcome = Err(cause),
-                }
-            }
-            overseer.handled(handled.len() - before);
-            if outcome.is_err() {
-                walk.end(&self.inspection).await?;
-                return outcome;
-            }
-        }
-        walk.end(&self.inspection).await
+        let done = walk.go(which, act, overseer, handled).await;
+        done.and(walk.end(&self.inspection).await)
     }
 }
 
