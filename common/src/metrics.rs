@@ -212,7 +212,7 @@ metrics! {
     Gauge IN_FLIGHT "in_flight_submissions":
         "Accepted submissions of the whole installation that are entered in the ledger and may be on their way; the same at every edge. NaN while the store or the broker does not answer.";
     Gauge UNACCOUNTED "unaccounted_submissions":
-        "Accepted submissions of the whole installation that are neither tickets nor dead letters and cannot be on their way any more: lost, as far as can be told. The same at every edge. NaN while the store or the broker does not answer.";
+        "Accepted submissions of the whole installation that are neither tickets nor dead letters and cannot be on their way any more: lost, as far as can be told, or with a worker that cannot store them. The same at every edge. NaN while the store or the broker does not answer.";
     Gauge UNACCOUNTED_AGE "unaccounted_oldest_age_seconds":
         "Time since the oldest of those was accepted; 0 when there is none.";
 

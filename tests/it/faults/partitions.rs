@@ -1,6 +1,8 @@
 //! Networks that are cut: packets get lost, connections look alive, and nobody is told.
 
 use super::{RECOVERY, Told, assert_refused, post, until_ready};
+use crate::api::metrics::Metrics;
+use crate::bed::client::Client;
 use crate::bed::form::Form;
 use crate::bed::instance::Instance;
 use crate::bed::namespace::Namespace;
@@ -48,6 +50,33 @@ async fn a_worker_cut_off_from_the_database_keeps_what_it_holds_until_it_is_back
     worker.cables.postgres.plug_in();
     told.becomes_tickets(&system).await;
     assert!(worker.instance.is_running());
+}
+
+/// Waits for what an edge shows of the whole installation.
+async fn until_unaccounted(edge: &Client, what: &str, is_it: impl Fn(f64) -> bool) {
+    until(RECOVERY, what, async || {
+        is_it(Metrics::of(edge).await.sum("unaccounted_submissions", &[]))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_worker_cut_off_from_the_database_holds_is_missed_until_it_is_a_ticket() {
+    let plan = TestSystem::distributed(backing().await).with_worker(0);
+    // One lane, which has room for all that comes while it is busy: nothing waits in the queue.
+    let settings = [("SUPPORT_UNACCOUNTED_AFTER", "3s"), ("SUPPORT_WORKER_LANES", "1")];
+    let system = plan.with_all(settings.map(|(name, value)| (name, value.to_owned()))).await;
+    let worker = Apart::start("worker", &system).await;
+    let mut told = Told::default();
+    told.submit_well(system.client(), 20).await;
+    told.are_stored(&system.backing().database_url).await;
+    worker.cables.postgres.pull();
+    told.submit_well(system.client(), 40).await;
+    until_unaccounted(system.client(), "what is out of sight is missed", |it| it > 0.5).await;
+
+    worker.cables.postgres.plug_in();
+    told.becomes_tickets(&system).await;
+    until_unaccounted(system.client(), "and then no more", |it| it.abs() < 0.5).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
