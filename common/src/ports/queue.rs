@@ -2,6 +2,7 @@
 //!
 //! Guarantees:
 //! - `a_published_submission_is_delivered`;
+//! - `bytes_that_are_published_are_delivered_as_they_are`;
 //! - `an_unsettled_delivery_comes_back`, counted in [`Delivery::attempts`], when its consumer is
 //!   dropped or its process dies;
 //! - `a_settled_delivery_does_not_come_back`;
@@ -36,6 +37,10 @@ pub trait Publisher: Send + Sync {
     ///
     /// Dropping the future leaves the outcome open, as [`PublishError::Unconfirmed`] does.
     async fn publish(&self, submissions: Vec<Submission>) -> Result<(), PublishError>;
+
+    /// The same of the bytes of an envelope not all of which this release can read: whoever consumes
+    /// it judges it.
+    async fn publish_bytes(&self, body: Bytes) -> Result<(), PublishError>;
 
     /// Whether an envelope offered now would, as far as is known, be taken.
     fn is_ready(&self) -> bool;

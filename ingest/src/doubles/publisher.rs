@@ -9,6 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use common::{
     domain::Submission,
     ports::queue::{PublishError, Publisher, Receipt},
@@ -24,6 +25,8 @@ pub struct ScriptedPublisher {
     /// In the middle of a request.
     pub panics: AtomicBool,
     pub envelopes: Mutex<Vec<Vec<Submission>>>,
+    /// What it was asked to publish as it is, each after so many envelopes.
+    pub bodies: Mutex<Vec<(usize, Bytes)>>,
     /// How long after the publish the receipts come, if they come.
     pub receipts_after: Mutex<Option<Duration>>,
     receipts: mpsc::Sender<Vec<Receipt>>,
@@ -37,6 +40,7 @@ impl ScriptedPublisher {
             is_ready: AtomicBool::new(true),
             panics: AtomicBool::new(false),
             envelopes: Mutex::default(),
+            bodies: Mutex::default(),
             receipts_after: Mutex::new(Some(Duration::ZERO)),
             receipts,
         };
@@ -45,6 +49,17 @@ impl ScriptedPublisher {
 
     pub fn sizes(&self) -> Vec<usize> {
         self.envelopes.lock().unwrap().iter().map(Vec::len).collect()
+    }
+
+    async fn word(&self) -> Result<(), PublishError> {
+        let mood = *self.mood.lock().unwrap();
+        if mood.act().await {
+            Ok(())
+        } else if mood == Mood::Unsure {
+            Err(PublishError::Unconfirmed)
+        } else {
+            Err(PublishError::Rejected)
+        }
     }
 }
 
@@ -65,14 +80,13 @@ impl Publisher for ScriptedPublisher {
                 let _ = sender.send(receipts).await;
             });
         }
-        let mood = *self.mood.lock().unwrap();
-        if mood.act().await {
-            Ok(())
-        } else if mood == Mood::Unsure {
-            Err(PublishError::Unconfirmed)
-        } else {
-            Err(PublishError::Rejected)
-        }
+        self.word().await
+    }
+
+    async fn publish_bytes(&self, body: Bytes) -> Result<(), PublishError> {
+        let envelopes = self.envelopes.lock().unwrap().len();
+        self.bodies.lock().unwrap().push((envelopes, body));
+        self.word().await
     }
 
     fn is_ready(&self) -> bool {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::domain::{DeadLetterCode, Submission};
-use common::envelope;
+use common::envelope::{self, Unreadable};
 use common::ports::backend::EdgePorts;
 use common::ports::queue::{
     Consumer, DeadLetter, DeadLetterReason, Delivery, Outcome, Prefetch, PublishError, Receipt,
@@ -24,6 +24,7 @@ const A_MOMENT: Duration = Duration::from_millis(100);
 
 on_both_backends! {
     a_published_submission_is_delivered,
+    bytes_that_are_published_are_delivered_as_they_are,
     a_publish_is_durable_once_its_delivery_is_settled,
     an_unsettled_delivery_comes_back,
     a_settled_delivery_does_not_come_back,
@@ -89,6 +90,23 @@ async fn a_published_submission_is_delivered(it: Installation) {
     for published in publishing {
         published.await.unwrap().unwrap();
     }
+}
+
+async fn bytes_that_are_published_are_delivered_as_they_are(it: Installation) {
+    let edge = it.backend.edge().await;
+    let mut consumer = it.backend.worker().await.consumers.open(Prefetch::Many).await.unwrap();
+    let later = String::from_utf8(envelope::encode(&[submission(1)]).to_vec()).unwrap();
+    let later = bytes::Bytes::from(later.replacen("\"v\":1", "\"v\":2", 1));
+    let (publisher, body) = (Arc::clone(&edge.publisher), later.clone());
+    until(DEADLINE, "the publisher is ready", async || publisher.is_ready()).await;
+    let offered = tokio::spawn(async move { publisher.publish_bytes(body).await });
+    let deliveries = receive(consumer.as_mut(), 1).await;
+    assert_eq!(deliveries[0].content.as_ref().unwrap_err(), &Unreadable::UnknownVersion(2));
+    let outcome = Outcome::Dead(reason());
+    consumer.settle(vec![Settlement { tag: deliveries[0].tag, outcome }]).await.unwrap();
+    offered.await.unwrap().unwrap();
+    let letters = it.backend.audit().await.queue.dead_letters(10).await.unwrap();
+    assert_eq!(letters[0].body, later);
 }
 
 async fn a_publish_is_durable_once_its_delivery_is_settled(it: Installation) {

@@ -151,6 +151,17 @@ impl IntakePublisher {
     pub(super) const fn new(publisher: ConfirmingPublisher) -> Self {
         Self(publisher)
     }
+
+    async fn send(&self, body: Bytes, properties: BasicProperties) -> Result<(), PublishError> {
+        let message = Message {
+            exchange: topology::INTAKE,
+            routing_key: String::new(),
+            mandatory: true,
+            properties: properties.with_reply_to(DIRECT_REPLY_TO.into()),
+            body,
+        };
+        self.0.publish(message).await
+    }
 }
 
 #[async_trait]
@@ -159,14 +170,12 @@ impl Publisher for IntakePublisher {
         if submissions.is_empty() {
             return Ok(());
         }
-        let message = Message {
-            exchange: topology::INTAKE,
-            routing_key: String::new(),
-            mandatory: true,
-            properties: envelope_properties().with_reply_to(DIRECT_REPLY_TO.into()),
-            body: envelope::encode(&submissions),
-        };
-        self.0.publish(message).await
+        self.send(envelope::encode(&submissions), envelope_properties()).await
+    }
+
+    async fn publish_bytes(&self, body: Bytes) -> Result<(), PublishError> {
+        // Of which version it is, is for its reader to say.
+        self.send(body, envelope_properties().with_headers(FieldTable::default())).await
     }
 
     fn is_ready(&self) -> bool {

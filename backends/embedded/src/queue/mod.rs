@@ -70,8 +70,8 @@ pub(crate) struct Entry {
 pub(crate) enum Content {
     /// What an edge offered.
     Submissions(Vec<Submission>),
-    /// A dead letter that is tried again, which may be anything.
-    Letter(Bytes),
+    /// A dead letter that is tried again, or what an edge could not read: it may be anything.
+    Bytes(Bytes),
 }
 
 impl Content {
@@ -79,7 +79,7 @@ impl Content {
     fn submissions(&self) -> usize {
         match self {
             Self::Submissions(submissions) => submissions.len(),
-            Self::Letter(_) => 1,
+            Self::Bytes(_) => 1,
         }
     }
 
@@ -87,7 +87,7 @@ impl Content {
     fn copy(&self) -> Result<Vec<Item>, Unreadable> {
         match self {
             Self::Submissions(submissions) => Ok(submissions.iter().cloned().map(Ok).collect()),
-            Self::Letter(body) => envelope::decode(body),
+            Self::Bytes(body) => envelope::decode(body),
         }
     }
 
@@ -95,7 +95,7 @@ impl Content {
     fn body(&self) -> Bytes {
         match self {
             Self::Submissions(submissions) => envelope::encode(submissions),
-            Self::Letter(body) => body.clone(),
+            Self::Bytes(body) => body.clone(),
         }
     }
 }
@@ -150,14 +150,14 @@ impl Queue {
     }
 
     /// Puts an envelope at the end.
-    fn offer(&self, submissions: Vec<Submission>, edge: Edge) -> Result<Offered<'_>, PublishError> {
-        let (id, fate) = self.put(Content::Submissions(submissions), Some(edge))?;
+    fn offer(&self, content: Content, edge: Edge) -> Result<Offered<'_>, PublishError> {
+        let (id, fate) = self.put(content, Some(edge))?;
         Ok(Offered { queue: self, id, fate })
     }
 
     /// Puts a dead letter at the end, to be tried again. Who follows it may go; it stays.
     fn revive(&self, body: Bytes) -> Result<oneshot::Receiver<Fate>, PublishError> {
-        self.put(Content::Letter(body), None).map(|(_, fate)| fate)
+        self.put(Content::Bytes(body), None).map(|(_, fate)| fate)
     }
 
     fn put(

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use common::{
     domain::Submission,
     failpoint,
     ports::queue::{PublishError, Publisher},
 };
 
-use super::{Closed, Edge, Fate, Queue};
+use super::{Closed, Content, Edge, Fate, Queue};
 
 pub(crate) struct EdgePublisher {
     queue: Arc<Queue>,
@@ -19,6 +20,16 @@ pub(crate) struct EdgePublisher {
 impl EdgePublisher {
     pub(crate) const fn new(queue: Arc<Queue>, edge: Edge) -> Self {
         Self { queue, edge }
+    }
+
+    async fn offer(&self, content: Content) -> Result<(), PublishError> {
+        let mut offered = self.queue.offer(content, self.edge.clone())?;
+        failpoint!("publisher.after_publish");
+        match (&mut offered.fate).await {
+            Ok(Fate::Settled) => Ok(()),
+            Ok(Fate::Untouched) => Err(PublishError::Unavailable(Closed.into())),
+            Err(_dropped) => Err(PublishError::Unconfirmed),
+        }
     }
 }
 
@@ -30,13 +41,11 @@ impl Publisher for EdgePublisher {
         if submissions.is_empty() {
             return Ok(());
         }
-        let mut offered = self.queue.offer(submissions, self.edge.clone())?;
-        failpoint!("publisher.after_publish");
-        match (&mut offered.fate).await {
-            Ok(Fate::Settled) => Ok(()),
-            Ok(Fate::Untouched) => Err(PublishError::Unavailable(Closed.into())),
-            Err(_dropped) => Err(PublishError::Unconfirmed),
-        }
+        self.offer(Content::Submissions(submissions)).await
+    }
+
+    async fn publish_bytes(&self, body: Bytes) -> Result<(), PublishError> {
+        self.offer(Content::Bytes(body)).await
     }
 
     fn is_ready(&self) -> bool {

@@ -151,7 +151,7 @@ async fn a_receipt_goes_to_its_edge_alone_and_a_full_edge_holds_nobody_up() {
     let mut bed = Bed::with_room_for(10).await;
     let _ours = [bed.publish([1]).await, bed.publish([2]).await];
     let (edge, mut receipts) = mpsc::channel(1);
-    let _theirs = bed.queue.offer(vec![submission(3)], edge).unwrap();
+    let _theirs = bed.queue.offer(Content::Submissions(vec![submission(3)]), edge).unwrap();
     let mut lane = bed.lane().await;
     let batch = lane.receive(10).await.unwrap();
     let settlements = [1, 2, 3].iter().zip(&batch).map(|(n, delivery)| done(delivery, &[*n]));
