@@ -137,9 +137,10 @@ impl Spool {
     }
 
     /// Whether what is offered now should not even be tried on the queue. Only as long as something
-    /// lies here, which is what finds out that the queue is back.
+    /// lies here, which is what finds out that the queue is back, and only where it can be put: a disk
+    /// that is sick may let nothing of it be drained, and nobody would find that out.
     pub fn is_first_choice(&self) -> bool {
-        self.is_queue_away.load(Ordering::Relaxed) && !self.is_empty()
+        self.is_queue_away.load(Ordering::Relaxed) && !self.is_empty() && self.has_room()
     }
 
     /// Notes what the queue made of an envelope.

@@ -178,6 +178,44 @@ async fn a_disk_that_takes_nothing_is_a_503_and_is_found_to_be_well_again() {
     assert_spooled(&post(&stage, "two").await);
 }
 
+/// The queue has it, and nothing is said of a spool.
+fn assert_queued(heard: &Heard) {
+    assert_eq!((heard.status, heard.json["data"].get("durability")), (202, None), "{heard:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spool_whose_disk_fails_keeps_nothing_from_a_queue_that_is_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let stage = stage_on_segments(&dir, &["one"]).await;
+    let away = dir.path().with_extension("away");
+    fs::rename(dir.path(), &away).unwrap();
+    stage.publisher.is_ready.store(true, Ordering::Relaxed);
+    // Which finds it out.
+    assert_eq!(post(&stage, "two").await.code(), (503, "not_accepted"));
+    for message in ["three", "four"] {
+        assert_queued(&post(&stage, message).await);
+    }
+    fs::rename(&away, dir.path()).unwrap();
+    assert_eq!(spool_of(&stage).drained(DRAINED).await, 0);
+    assert_eq!(messages(&stage, 0), ["three", "four", "one"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_spool_that_cannot_be_read_keeps_nothing_from_a_queue_that_is_back() {
+    const FULL: usize = 1 << 20;
+    let dir = tempfile::tempdir().unwrap();
+    let spooled = SpoolDir::open(dir.path(), MANY).unwrap();
+    let body = vec![b'x'; FULL - 100].into();
+    lock(&spooled.0).append(&[Record { submissions: 1, spooled_at_ms: 0, body }]).unwrap();
+    drop(spooled);
+    let stage = stage_with(&dir, FULL as u64, Mood::Willing);
+    let segment = dir.path().join("00000000000000000001.segment");
+    fs::remove_file(&segment).unwrap();
+    fs::create_dir(&segment).unwrap();
+    assert_queued(&post(&stage, "one").await);
+    assert_eq!(spool_of(&stage).figures().submissions, 1, "it is still there");
+}
+
 /// Leaves a form in each of so many segments, and a stage whose queue is not there yet.
 async fn stage_on_segments(dir: &TempDir, messages: &[&str]) -> Stage {
     for message in messages {
