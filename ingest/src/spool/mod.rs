@@ -33,7 +33,7 @@ use futures_util::FutureExt;
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     task::spawn_blocking,
-    time::{Instant, sleep, sleep_until, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 
 pub use files::SpoolError;
@@ -290,13 +290,18 @@ impl Writer {
     /// Runs for ever.
     pub async fn run(mut self) {
         loop {
-            let probe_at = Instant::now() + PROBE_PERIOD;
             tokio::select! {
                 Some(first) = self.appends.recv() => self.write(first).await,
-                () = sleep_until(probe_at), if self.spool.is_failing.load(Ordering::Relaxed) => {
-                    self.spool.probe().await;
-                }
+                () = sleep(PROBE_PERIOD) => self.probe().await,
             }
+        }
+    }
+
+    /// Looks here whether the disk is failing: whoever waits too long for it says so while this is
+    /// idle, too.
+    async fn probe(&self) {
+        if self.spool.is_failing.load(Ordering::Relaxed) {
+            self.spool.probe().await;
         }
     }
 

@@ -178,6 +178,17 @@ async fn a_disk_that_takes_nothing_is_a_503_and_is_found_to_be_well_again() {
     assert_spooled(&post(&stage, "two").await);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_is_given_up_while_nothing_is_written_is_asked_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let stage = stage(&dir, Mood::Willing);
+    sleep(PROBE_PERIOD / 2).await;
+    // By somebody who waited too long, when the disk had said yes and the writer was idle again.
+    spool_of(&stage).is_failing.store(true, Ordering::Relaxed);
+    sleep(2 * PROBE_PERIOD).await;
+    assert!(spool_of(&stage).has_room());
+}
+
 /// The queue has it, and nothing is said of a spool.
 fn assert_queued(heard: &Heard) {
     assert_eq!((heard.status, heard.json["data"].get("durability")), (202, None), "{heard:?}");
