@@ -199,7 +199,7 @@ metrics! {
     Gauge SPOOL_AGE "spool_oldest_age_seconds":
         "Time since the oldest submission in the spool was put there; 0 when there is none.";
     Gauge SPOOL_SET_ASIDE "spool_set_aside_files":
-        "Files in the spool's folder that are damaged or of a later release: they are kept, and somebody should look at them.";
+        "Files in the spool's folder that are damaged, of a later release's format or gone: those that are there are kept, and somebody should look at them.";
 
     Counter ACCEPTED "accepted_submissions_total":
         "Times that this edge said yes to a submission that was not stored yet, with its number (201) or without (202). One that is sent again counts again.";

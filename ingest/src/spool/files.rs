@@ -5,7 +5,7 @@
 use std::{
     collections::VecDeque,
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
-    io::{self, Write},
+    io::{self, ErrorKind, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -65,7 +65,7 @@ pub struct Figures {
     pub submissions: u64,
     pub bytes: u64,
     pub oldest_at_ms: Option<i64>,
-    /// Files that somebody should look at.
+    /// Segments that somebody should look at.
     pub set_aside: usize,
 }
 
@@ -273,14 +273,22 @@ impl Files {
     /// Gives up the oldest segment for now, as it cannot be read. Not where nothing can be: while the
     /// folder is away, or this process may open no more files, that says nothing of the segment.
     pub fn set_front_aside(&mut self) {
-        let Some(number) = self.segments.front().map(|segment| segment.number) else { return };
+        let Some(&Segment { number, submissions, .. }) = self.segments.front() else { return };
         if File::open(&self.path).is_err() {
             return;
         }
-        match self.set_aside(number) {
-            Ok(()) => self.segments.retain(|segment| segment.number != number),
-            Err(error) => tracing::error!(number, cause = chain(&error), "it stays in the spool"),
+        if let Err(error) = self.set_aside(number) {
+            let cause = chain(&error);
+            // Nor where nothing else can be written: there it is the disk.
+            if error.kind() != ErrorKind::NotFound && self.probe().is_err() {
+                tracing::error!(number, cause, "a segment stays in the spool");
+                return;
+            }
+            // Somebody deleted it, or the next start finds it again. Those behind it do not wait.
+            tracing::error!(number, submissions, cause, "of the spool a segment is passed over");
+            self.set_aside += 1;
         }
+        self.segments.retain(|segment| segment.number != number);
     }
 
     fn set_aside(&mut self, number: u64) -> io::Result<()> {

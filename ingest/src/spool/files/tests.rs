@@ -126,6 +126,45 @@ fn damage_costs_no_other_record_and_the_segment_is_kept() {
     assert!(named(&dir, SEGMENT)[0].file_stem() > kept[0].file_stem());
 }
 
+/// Two segments, the first of which is closed, and its path.
+fn two_segments(dir: &TempDir) -> (Files, PathBuf) {
+    let mut files = open(dir);
+    files.append(&[record(1)]).unwrap();
+    files.front().unwrap();
+    files.append(&[record(2)]).unwrap();
+    let first = named(dir, SEGMENT).remove(0);
+    (files, first)
+}
+
+#[test]
+fn a_segment_that_somebody_deleted_holds_up_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut files, first) = two_segments(&dir);
+    fs::remove_file(first).unwrap();
+    assert!(files.front().is_err());
+    files.set_front_aside();
+    assert_eq!(files.figures().set_aside, 1, "it is told of");
+    assert_eq!(drained(&mut files), (vec![2], false));
+}
+
+#[test]
+fn a_segment_that_can_neither_be_read_nor_set_aside_holds_up_no_other_on_a_disk_that_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut files, first) = two_segments(&dir);
+    // A folder cannot be read as a file, nor put in the place of one that is not empty.
+    fs::remove_file(&first).unwrap();
+    fs::create_dir(&first).unwrap();
+    fs::create_dir_all(dir.path().join(file_name(1, DAMAGED)).join("full")).unwrap();
+    let probe = dir.path().join("probe");
+    fs::create_dir(&probe).unwrap();
+    files.set_front_aside();
+    assert!(files.front().is_err(), "on a disk that takes nothing it stays");
+    fs::remove_dir(&probe).unwrap();
+    files.set_front_aside();
+    assert_eq!((files.figures().set_aside, first.exists()), (1, true));
+    assert_eq!(drained(&mut files), (vec![2], false));
+}
+
 #[test]
 fn what_is_no_segment_at_all_is_set_aside_at_once() {
     let dir = tempfile::tempdir().unwrap();
