@@ -7,7 +7,7 @@ use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, ErrorKind, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
 };
 
 use bytes::Bytes;
@@ -100,8 +100,7 @@ pub struct Front {
 impl Files {
     /// Makes the folder where there is none, takes its lock and finds what was left in it.
     pub fn open(path: &Path, bytes_max: u64) -> Result<Self, SpoolError> {
-        DirBuilder::new().mode(0o700).recursive(true).create(path).map_err(unusable(path))?;
-        let path = path.canonicalize().map_err(unusable(path))?;
+        let path = made(path).map_err(unusable(path))?;
         let lock = private().create(true).open(path.join("lock")).map_err(unusable(&path))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => SpoolError::InUse { path: path.clone() },
@@ -338,6 +337,18 @@ impl Files {
     fn segment(&self, number: u64) -> PathBuf {
         self.path.join(file_name(number, SEGMENT))
     }
+}
+
+/// Makes the folder, and those above it that are missing. What is in a folder survives a power cut
+/// only if its own name does.
+fn made(path: &Path) -> io::Result<PathBuf> {
+    let path = path::absolute(path)?;
+    let missing = path.ancestors().take_while(|folder| !folder.exists()).count();
+    DirBuilder::new().mode(0o700).recursive(true).create(&path)?;
+    for parent in path.ancestors().skip(1).take(missing) {
+        File::open(parent)?.sync_all()?;
+    }
+    path.canonicalize()
 }
 
 /// One write for all of them, and one flush.
