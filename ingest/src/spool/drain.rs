@@ -2,8 +2,9 @@
 
 use std::{mem, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use common::{
-    domain::Submission,
+    domain::{Submission, SubmissionId},
     envelope, failpoint,
     metrics::SPOOL_DRAINED,
     ports::queue::{PublishError, Publisher},
@@ -11,7 +12,7 @@ use common::{
 use futures_util::FutureExt;
 use tokio::time::{sleep, timeout};
 
-use super::{Front, Spool};
+use super::{Front, Spool, segment::Record};
 use crate::{accounts::Accounts, batcher, condition::Condition, submit::DURABLE_WAIT};
 
 /// Between two tries. A queue that is back is seen within this.
@@ -68,36 +69,17 @@ impl Drain {
     }
 
     /// Publishes all of a segment, however long that takes, and only then lets go of it.
-    async fn send(&self, Front { number, records, mut is_damaged }: Front) {
-        let mut submissions = Vec::new();
-        for record in &records {
-            let items = envelope::decode(&record.body).unwrap_or_else(|error| {
-                tracing::error!(number, %error, "an envelope in the spool cannot be read");
-                is_damaged = true;
-                Vec::new()
-            });
-            for item in items {
-                match item {
-                    Ok(submission) => submissions.push(submission),
-                    Err(item) => {
-                        let reason = item.reason;
-                        tracing::error!(number, reason, "a submission in the spool cannot be read");
-                        is_damaged = true;
-                    }
-                }
-            }
-        }
-        for envelope in packed(submissions) {
-            self.publish(envelope).await;
+    async fn send(&self, Front { number, records, is_damaged }: Front) {
+        for parcel in parcels(number, &records) {
+            self.publish(parcel).await;
         }
         self.spool.finish(number, is_damaged).await;
     }
 
-    async fn publish(&self, envelope: Vec<Submission>) {
-        let ids: Vec<_> = envelope.iter().map(|submission| submission.id).collect();
+    async fn publish(&self, Parcel { content, count, ids }: Parcel) {
         loop {
             self.ready().await;
-            let published = timeout(DURABLE_WAIT, self.publisher.publish(envelope.clone())).await;
+            let published = timeout(DURABLE_WAIT, self.offer(content.clone())).await;
             let published = published.unwrap_or(Err(PublishError::Unconfirmed));
             if self.condition.note(published).is_ok() {
                 break;
@@ -107,10 +89,17 @@ impl Drain {
         }
         failpoint!("spool.after_publish");
         self.spool.note(true);
-        SPOOL_DRAINED.add(ids.len(), &[]);
+        SPOOL_DRAINED.add(count, &[]);
         // From now on it is on its way like any other.
         for id in ids {
             self.accounts.follow_drained(id);
+        }
+    }
+
+    async fn offer(&self, content: Content) -> Result<(), PublishError> {
+        match content {
+            Content::Submissions(submissions) => self.publisher.publish(submissions).await,
+            Content::Bytes(body) => self.publisher.publish_bytes(body).await,
         }
     }
 
@@ -121,8 +110,62 @@ impl Drain {
     }
 }
 
+/// What is published at a time.
+struct Parcel {
+    content: Content,
+    /// How many submissions it holds.
+    count: usize,
+    /// Of those that can be read.
+    ids: Vec<SubmissionId>,
+}
+
+#[derive(Clone)]
+enum Content {
+    Submissions(Vec<Submission>),
+    /// A record's.
+    Bytes(Bytes),
+}
+
+/// Everything in its order. An envelope that this release cannot read whole goes as it is: somebody
+/// was told yes, so a worker has to make tickets of it or bury it.
+fn parcels(number: u64, records: &[Record]) -> Vec<Parcel> {
+    let (mut parcels, mut waiting) = (Vec::new(), Vec::new());
+    for record in records {
+        let (submissions, flaw) = read(&record.body);
+        let Some(flaw) = flaw else {
+            waiting.extend(submissions);
+            continue;
+        };
+        tracing::error!(number, flaw, "an envelope in the spool cannot be read and goes as it is");
+        parcels.extend(packed(mem::take(&mut waiting)));
+        parcels.push(Parcel {
+            content: Content::Bytes(record.body.clone()),
+            count: usize::try_from(record.submissions).unwrap_or(usize::MAX),
+            ids: ids(&submissions),
+        });
+    }
+    parcels.extend(packed(waiting));
+    parcels
+}
+
+/// What can be read of an envelope, and why the rest of it cannot.
+fn read(body: &Bytes) -> (Vec<Submission>, Option<String>) {
+    let items = match envelope::decode(body) {
+        Ok(items) => items,
+        Err(error) => return (Vec::new(), Some(error.to_string())),
+    };
+    let (mut submissions, mut flaw) = (Vec::new(), None);
+    for item in items {
+        match item {
+            Ok(submission) => submissions.push(submission),
+            Err(item) => flaw = Some(item.reason),
+        }
+    }
+    (submissions, flaw)
+}
+
 /// Packs them as the batcher would have.
-fn packed(submissions: Vec<Submission>) -> Vec<Vec<Submission>> {
+fn packed(submissions: Vec<Submission>) -> Vec<Parcel> {
     let (mut envelopes, mut envelope, mut text_bytes) = (Vec::new(), Vec::new(), 0);
     for submission in submissions {
         text_bytes += submission.form.text_bytes();
@@ -135,5 +178,14 @@ fn packed(submissions: Vec<Submission>) -> Vec<Vec<Submission>> {
     if !envelope.is_empty() {
         envelopes.push(envelope);
     }
-    envelopes
+    let parcel = |envelope: Vec<Submission>| Parcel {
+        count: envelope.len(),
+        ids: ids(&envelope),
+        content: Content::Submissions(envelope),
+    };
+    envelopes.into_iter().map(parcel).collect()
+}
+
+fn ids(submissions: &[Submission]) -> Vec<SubmissionId> {
+    submissions.iter().map(|submission| submission.id).collect()
 }

@@ -132,10 +132,17 @@ async fn what_the_queue_has_not_confirmed_stays_on_the_disk() {
 
 /// The folder is free once the tasks of the stage before are gone.
 async fn next_stage(dir: &TempDir) -> Stage {
-    while SpoolDir::open(dir.path(), MANY).is_err() {
-        sleep(Duration::from_millis(1)).await;
-    }
+    drop(free(dir).await);
     stage(dir, Mood::Willing)
+}
+
+async fn free(dir: &TempDir) -> SpoolDir {
+    loop {
+        match SpoolDir::open(dir.path(), MANY) {
+            Ok(spooled) => break spooled,
+            Err(_) => sleep(Duration::from_millis(1)).await,
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -334,21 +341,40 @@ async fn a_stop_tries_for_a_moment_and_leaves_the_rest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_envelope_that_cannot_be_read_is_kept_and_holds_up_no_other() {
+async fn an_envelope_that_cannot_be_read_whole_is_published_as_it_is_and_in_its_turn() {
     let dir = tempfile::tempdir().unwrap();
-    let spooled = SpoolDir::open(dir.path(), MANY).unwrap();
-    let body = br#"{"v":1,"submissions":[{"id":"personal"}]}"#.as_slice();
-    let record =
-        |body: &'static [u8]| Record { submissions: 1, spooled_at_ms: 0, body: body.into() };
-    lock(&spooled.0).append(&[record(body), record(b"neither")]).unwrap();
+    for message in ["one", "two"] {
+        let stage = next_stage(&dir).await;
+        stage.publisher.is_ready.store(false, Ordering::Relaxed);
+        assert_spooled(&post(&stage, message).await);
+    }
+    let sound = |files: &mut Files| {
+        let Front { number, records, .. } = files.front().unwrap().unwrap();
+        files.finish(number, false);
+        records[0].clone()
+    };
+    let changed = |record: &Record, from: &str, to: &str| {
+        let text = str::from_utf8(&record.body).unwrap().replacen(from, to, 1);
+        Record { body: text.into(), ..record.clone() }
+    };
+    let spooled = free(&dir).await;
+    let strange = {
+        let mut files = lock(&spooled.0);
+        let (one, two) = (sound(&mut files), sound(&mut files));
+        let (later, half) = (changed(&one, "{\"v\":1", "{\"v\":2"), changed(&one, "}]", "},7]"));
+        let half = changed(&half, "\"id\":\"0", "\"id\":\"f");
+        let neither = Record { body: "neither".into(), ..one.clone() };
+        files.append(&[one, later.clone(), half.clone(), neither.clone(), two]).unwrap();
+        [later.body, half.body, neither.body].map(|body| (1, body))
+    };
     drop(spooled);
     let stage = stage(&dir, Mood::Willing);
-    stage.publisher.is_ready.store(false, Ordering::Relaxed);
-    assert_spooled(&post(&stage, "one").await);
-    stage.publisher.is_ready.store(true, Ordering::Relaxed);
     assert_eq!(spool_of(&stage).drained(DRAINED).await, 0);
-    assert_eq!(messages(&stage, 0), ["one"]);
-    assert_eq!((segments(&dir), spool_of(&stage).figures().set_aside), (0, 1));
+    assert_eq!(messages(&stage, 0), ["one", "two"]);
+    assert_eq!(*stage.publisher.bodies.lock().unwrap(), strange);
+    assert_eq!((segments(&dir), spool_of(&stage).figures().set_aside), (0, 0));
+    // What can be read of them is followed like any other.
+    assert_eq!(stage.edge.accounts.count(), 3);
 }
 
 #[tokio::test(start_paused = true)]

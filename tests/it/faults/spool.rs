@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use common::keys::unhex;
 use serde_json::json;
 use sqlx::{Executor, PgConnection};
 use tokio::time::sleep;
@@ -23,6 +24,7 @@ use crate::bed::server::Server;
 use crate::bed::servers::Servers;
 use crate::bed::system::{Plan, TestSystem};
 use crate::bed::wait::{eventually, is_alone, until, within};
+use crate::cli::dead_letters::listed;
 use crate::flow::{figure, stored};
 
 const DIR: &str = "SUPPORT_SPOOL_DIR";
@@ -292,4 +294,30 @@ async fn what_lies_in_a_spool_is_not_unaccounted_for_however_long() {
     links.rabbitmq.set(Mode::Pass);
     until_drained(edge.client()).await;
     told.becomes_tickets(&system).await;
+}
+
+/// A rollback finds what the later release had put there. The bytes were put together from the
+/// description of the format.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_later_release_left_in_a_spool_is_a_dead_letter_and_not_lost() {
+    const BODY: &str = r#"{"v":2,"submissions":[{"later":true}]}"#;
+    const HEAD: &str = "5355424d260000000100000000e897b69a01000014404c057735e9ab";
+    let folder = Folder::new("spool");
+    let dir = folder.join("spool");
+    fs::create_dir(&dir).unwrap();
+    let mut segment = b"SUPSPOOL\x01\0\0\0".to_vec();
+    segment.extend(unhex::<28>(HEAD).unwrap());
+    segment.extend_from_slice(BODY.as_bytes());
+    fs::write(dir.join("00000000000000000001.segment"), segment).unwrap();
+    let backing = Servers::shared().await.backing().await;
+    let system = TestSystem::distributed(backing).with_env(DIR, &dir.display().to_string()).await;
+    until_drained(system.client()).await;
+    until(RECOVERY, "it is a dead letter", async || listed(&system).await.len() == 1).await;
+    let letter = &listed(&system).await[0];
+    assert_eq!(letter["code"], "unknown-version");
+    let show = ["dead-letters", "show", letter["id"].as_str().unwrap(), "--body"];
+    assert_eq!(system.run(&show).await.stdout.trim_end(), BODY);
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 1, "there is nothing but the lock");
+    assert!(shown(system.client(), "spool_set_aside_files").await < 0.5);
+    assert_eq!(system.submit(&Form::valid()).await.status, 201, "a neighbour");
 }
