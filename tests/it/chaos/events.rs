@@ -37,7 +37,7 @@ pub async fn listen(backing: &Backing) {
 pub async fn take(backing: &Backing) -> Vec<String> {
     let session = Session::open(backing).await.expect("the broker is there");
     let (options, none) =
-        (BasicConsumeOptions { no_ack: true, ..Default::default() }, Default::default());
+        (BasicConsumeOptions { no_ack: true, ..Default::default() }, FieldTable::default());
     let heard = session.channel.basic_consume(QUEUE.into(), "".into(), options, none);
     let mut heard = heard.await.expect("a consumer");
     let mut ids = Vec::new();

@@ -26,7 +26,9 @@ pub fn check(sent: &[Letter], found: &[Vec<u8>]) -> Vec<Violation> {
     let strange = found.iter().filter(|body| !known.contains(body));
     let missing = missing.map(|letter| violation(Wrong::Lost, &letter.body));
     let mut copies: HashMap<_, usize> = HashMap::new();
-    found.iter().for_each(|body| *copies.entry(body).or_default() += 1);
+    for body in found {
+        *copies.entry(body).or_default() += 1;
+    }
     let too_many = copies.into_iter().filter(|(_, copies)| *copies > COPIES_MAX);
     missing
         .chain(strange.map(|body| violation(Wrong::Unexpected, body)))
