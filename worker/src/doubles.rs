@@ -42,6 +42,8 @@ impl Clock for TestClock {
 #[derive(Default)]
 pub struct ScriptedStore {
     pub is_away: AtomicBool,
+    /// Its counters can be written and its tickets cannot.
+    pub is_locked: AtomicBool,
     counter: AtomicU64,
 }
 
@@ -56,6 +58,9 @@ impl TicketWriter for ScriptedStore {
     }
 
     async fn insert(&self, batch: &[NewTicket]) -> Result<Vec<Inserted>, StoreError> {
+        if self.is_locked.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable("locked".into()));
+        }
         Ok(vec![Inserted::New; batch.len()])
     }
 }

@@ -161,9 +161,8 @@ impl Lane {
     /// the worker is never seen without. But not while the store or the queue is away: nobody reads
     /// it, and what the broker hands it other workers could store.
     async fn open(&self, mut previous: Option<Open>, state: &State) -> Open {
-        let year = year_of(self.tools.clock.now());
         let open = || async {
-            self.tools.numbers.probe(year).await.map_err(|error| chain(&error))?;
+            self.probe().await.map_err(|error| chain(&error))?;
             self.tools.consumers.open(self.prefetch()).await.map_err(|error| chain(&error))
         };
         let retried = open.retry(persistently(RETRY_DELAY_MAX)).notify(|error: &String, delay| {
@@ -176,6 +175,15 @@ impl Lane {
             Ok(consumer) => Open { consumer, _consuming: state.consuming() },
             Err(_) => std::future::pending().await,
         }
+    }
+
+    /// Sees that what a consumer brings could be stored: a ping would also be answered by a read-only
+    /// standby, or on a full disk, and counters can be written where tickets are locked. A lane that
+    /// took what it then has to give back would use its deliveries up, of which each has twenty.
+    async fn probe(&self) -> Result<(), StoreError> {
+        let Tools { numbers, store, clock, .. } = &self.tools;
+        numbers.probe(year_of(clock.now())).await?;
+        store.insert(&[]).await.map(drop)
     }
 
     async fn work(

@@ -26,8 +26,7 @@ impl Numbers {
         Self { cipher: NumberCipher::new(key), store, left: Mutex::default() }
     }
 
-    /// Sees that the store can be written: a ping would also be answered by a read-only standby, or
-    /// on a full disk.
+    /// Sees that counters can be written.
     pub(crate) async fn probe(&self, year: u16) -> Result<(), StoreError> {
         self.store.reserve(year, 0).await.map(drop)
     }

@@ -67,7 +67,8 @@ pub trait TicketWriter: Send + Sync {
     async fn reserve(&self, year: u16, count: u32) -> Result<Range<u64>, StoreError>;
 
     /// Stores a batch: tickets, an audit entry each, and the statistics, in one transaction.
-    /// The answers stand in the order of the batch.
+    /// The answers stand in the order of the batch. An empty one writes nothing, and fails where
+    /// another would for want of a lock or a right.
     async fn insert(&self, batch: &[NewTicket]) -> Result<Vec<Inserted>, StoreError>;
 }
 

@@ -49,6 +49,17 @@ async fn an_idle_lane_whose_store_is_away_holds_nothing_that_others_could_store(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lane_takes_nothing_while_tickets_cannot_be_inserted() {
+    let bed = bed(ScriptedQueue::default());
+    bed.store.is_locked.store(true, Ordering::Relaxed);
+    sleep(3 * IDLE_MAX).await;
+    assert_eq!(bed.queue.opened.load(Ordering::Relaxed), 0);
+    bed.store.is_locked.store(false, Ordering::Relaxed);
+    sleep(2 * RETRY_DELAY_MAX).await;
+    assert_eq!(bed.queue.open.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lane_that_settles_something_between_two_losses_does_not_wait_longer_each_time() {
     let turns = vec![Turn::Submission, Turn::Submission, Turn::Loss];
     let bed = bed(ScriptedQueue { turns, ..ScriptedQueue::default() });

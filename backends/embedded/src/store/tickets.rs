@@ -27,6 +27,7 @@ impl TicketWriter for Store {
     }
 
     async fn insert(&self, batch: &[NewTicket]) -> Result<Vec<Inserted>, StoreError> {
+        // One lock is all there is, and whoever reserves counters has met it.
         if batch.is_empty() {
             return Ok(Vec::new());
         }
