@@ -7,12 +7,12 @@
 
 use std::{io, process::ExitCode, time::Duration};
 
-use common::chain;
+use common::{chain, ended};
 use tokio::{
     select,
     signal::unix::{SignalKind, signal},
     sync::mpsc,
-    task::{self, JoinError, JoinSet},
+    task::{self, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -147,7 +147,7 @@ impl Roles {
         let Some(end) = self.tasks.join_next_with_id().await else { return true };
         let (task, result) = match end {
             Ok((task, result)) => (task, result),
-            Err(error) => (error.id(), Err(cause(error))),
+            Err(error) => (error.id(), Err(anyhow::anyhow!(ended(&error)))),
         };
         let Some(role) = self.started.iter_mut().find(|role| role.task == task) else {
             return true;
@@ -164,10 +164,6 @@ impl Roles {
         }
         false
     }
-}
-
-fn cause(error: JoinError) -> anyhow::Error {
-    if error.is_panic() { anyhow::anyhow!("it panicked") } else { error.into() }
 }
 
 #[cfg(test)]

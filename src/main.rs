@@ -11,6 +11,7 @@ mod listener;
 mod metrics;
 mod migrate;
 mod pages;
+mod panics;
 mod prepare;
 mod probe;
 mod probes;
@@ -80,6 +81,7 @@ fn run_with_settings(
         Command::Token(_) | Command::DeadLetters(_) => telemetry::start_quietly(config.log_format),
         _ => telemetry::start(config.log_format),
     }?;
+    panics::are_logged();
     let runtime = Runtime::new()?;
     let code = runtime.block_on(async {
         match command {

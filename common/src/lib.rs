@@ -5,6 +5,8 @@
 
 use std::{error::Error, iter};
 
+use tokio::task::JoinError;
+
 pub mod claims;
 pub mod clock;
 pub mod cloud_event;
@@ -53,10 +55,27 @@ pub fn chain<'a>(error: &'a (dyn Error + 'static)) -> String {
     })
 }
 
+/// How a task ended that did not finish. Not in a panic's own words, which [`JoinError`] has: they can
+/// quote what somebody sent, as those of a text sliced out of bounds do.
+#[must_use]
+pub fn ended(error: &JoinError) -> &'static str {
+    if error.is_panic() { "it panicked" } else { "it was cancelled" }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ports::store::StoreError;
+
+    #[tokio::test]
+    async fn how_a_task_ended_is_not_told_in_a_panics_words() {
+        let panicked = tokio::spawn(async { panic!("at {}", "personal") }).await.unwrap_err();
+        assert!(panicked.to_string().contains("personal"), "or it need not be kept from the log");
+        assert_eq!(ended(&panicked), "it panicked");
+        let cancelled = tokio::spawn(std::future::pending::<()>());
+        cancelled.abort();
+        assert_eq!(ended(&cancelled.await.unwrap_err()), "it was cancelled");
+    }
 
     #[test]
     fn an_error_is_one_line_and_says_nothing_twice() {

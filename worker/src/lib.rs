@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use common::{
     clock::{Clock, Entropy},
+    ended,
     keys::NumberKey,
     metrics::LANE_DEATHS,
     ports::backend::WorkerPorts,
@@ -79,14 +80,14 @@ pub async fn run(
     let refresher = Refresher::new(ports.statistics, ports.cache, clock, entropy.as_ref());
     let refresher = Arc::new(refresher);
     tasks.spawn(revive("refresher", move |stop| Arc::clone(&refresher).run(stop), stop));
-    while let Some(ended) = tasks.join_next().await {
-        if let Err(error) = ended {
-            error!(%error, "a worker's task died");
+    while let Some(end) = tasks.join_next().await {
+        if let Err(error) = end {
+            error!(error = ended(&error), "a worker's task died");
         }
     }
     relay_stop.cancel();
     if let Err(error) = relaying.await {
-        error!(%error, "the relay's keeper died");
+        error!(error = ended(&error), "the relay's keeper died");
     }
 }
 
@@ -99,7 +100,7 @@ async fn revive<R>(
     R: Future<Output = ()> + Send + 'static,
 {
     while let Err(error) = tokio::spawn(run(stop.clone())).await {
-        error!(%error, name, "a part of the worker died");
+        error!(error = ended(&error), name, "a part of the worker died");
         if stop.is_cancelled() {
             return;
         }
@@ -114,7 +115,7 @@ async fn keep_alive(lane: Lane, state: State, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let running = tokio::spawn(Arc::clone(&lane).run(state.clone(), stop.clone()));
         if let Err(error) = running.await {
-            error!(%error, "a lane died");
+            error!(error = ended(&error), "a lane died");
             LANE_DEATHS.increment(&[]);
             lane.be_careful();
             tokio::time::sleep(REVIVAL_PAUSE).await;

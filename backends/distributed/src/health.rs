@@ -1,7 +1,10 @@
 //! One round trip to each server.
 
 use async_trait::async_trait;
-use common::ports::health::{Component, Figures, HealthProbe, Unhealthy};
+use common::{
+    ended,
+    ports::health::{Component, Figures, HealthProbe, Unhealthy},
+};
 
 use crate::{cache::Cache, queue::Broker, store::Store};
 
@@ -27,7 +30,7 @@ impl HealthProbe for Health {
                 // takes longer than that would begin anew for ever. It has its own deadlines.
                 let store = self.store.clone();
                 let probe = tokio::spawn(async move { store.probe().await });
-                let probed = probe.await.map_err(|error| Unhealthy(error.into()))?;
+                let probed = probe.await.map_err(|error| Unhealthy(ended(&error).into()))?;
                 probed.map_err(|error| Unhealthy(error.into()))?;
                 Ok(Figures::new())
             }

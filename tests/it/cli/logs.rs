@@ -116,6 +116,30 @@ async fn a_distributed_installation_logs_nothing_that_people_sent() {
     }
 }
 
+/// A panic's own words may quote what somebody sent, as those of a text sliced out of bounds do.
+#[cfg(debug_assertions)]
+#[tokio::test]
+async fn a_panic_is_told_by_where_it_was_and_never_in_its_own_words() {
+    const POINTS: [&str; 3] =
+        ["edge.before_answer", "worker.before_commit", "relay.before_publish"];
+    let folder = Folder::new("logs");
+    let plan = POINTS.map(|point| format!("{point}=panic@1")).join(";");
+    let mut told = everything_told(&[]);
+    told.push((common::failpoint::VARIABLE.to_owned(), plan));
+    let serve = Running::start("serve", folder.path(), &told).await;
+    until(Duration::from_secs(30), "each has panicked and works again", async || {
+        let answer = serve.client().post(TICKETS).json(&Form::valid()).send().await;
+        let places = serve.log().matches("common/src/failpoint.rs:").count();
+        answer.status == 201 && places == POINTS.len()
+    })
+    .await;
+    assert!(serve.stop(Signal::Term).await.0.success());
+    let log = serve.log();
+    assert!(log.contains("a lane died") && log.contains("a part of the worker died"), "{log}");
+    // What a failpoint panics with; the lines that tell of one say something else.
+    assert!(!log.contains("the failpoint "), "{log}");
+}
+
 /// What a monitor is told.
 async fn figures(process: &Running) -> String {
     process.client().get("/metrics").send().await.text().to_owned()

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use common::{
-    Cause,
+    Cause, ended,
     metrics::{BROKER_CONNECTIONS, BROKER_FAILURES},
 };
 use lapin::{
@@ -48,7 +48,7 @@ pub(super) async fn consume(
         }
         consumer
     });
-    consuming.await?
+    consuming.await.map_err(|error| ended(&error))?
 }
 
 async fn begin(channel: &Channel, queue: &str, prefetch: u16) -> Result<Consumer, Cause> {
@@ -111,7 +111,7 @@ impl SharedConnection {
             *current = Some(Arc::clone(&connection));
             Ok(connection)
         });
-        opening.await?
+        opening.await.map_err(|error| ended(&error))?
     }
 
     pub(super) async fn close(&self) {

@@ -1,7 +1,7 @@
 //! The one task that writes.
 
 use async_trait::async_trait;
-use common::ports::store::StoreError;
+use common::{ended, ports::store::StoreError};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::sync::{mpsc, oneshot};
 
@@ -90,7 +90,8 @@ async fn write(
                 // In a task of its own, so that a panic ends that one and not the writer.
                 let taken_on = tokio::spawn(take_on(job, connection, options.clone()));
                 connection = taken_on.await.unwrap_or_else(|error| {
-                    tracing::error!(%error, "the store's writer goes on with a new connection");
+                    let error = ended(&error);
+                    tracing::error!(error, "the store's writer goes on with a new connection");
                     None
                 });
             }
