@@ -1,7 +1,6 @@
 //! A broker that is out of memory or disk, and says so; and one whose queue answers nobody for a while.
 
 use lapin::options::BasicGetOptions;
-use lapin::types::AMQPValue;
 
 use super::{RECOVERY, Told, until_ready};
 use crate::bed::form::Form;
@@ -10,6 +9,11 @@ use crate::bed::servers::Servers;
 use crate::bed::stranger::Stranger;
 use crate::bed::system::TestSystem;
 use crate::bed::wait::{eventually, until};
+
+const INTAKE: &str = "support.intake";
+
+/// How often the lanes of a worker try to open before it is looked at what that has cost.
+const TRIES: usize = 16;
 
 /// How to raise an alarm, and how to end it.
 const ALARMS: [([&str; 2], [&str; 2]); 2] = [
@@ -74,30 +78,33 @@ async fn a_queue_that_answers_nobody_uses_up_no_delivery_of_another() {
     let system = TestSystem::distributed(backing).await;
     let mut told = Told::default();
     told.submit_well(system.client(), 5).await;
+    // One that is new: of what another leaves behind, the broker goes on to hand out for a while.
+    system.worker(0).stop_gracefully().await;
     rabbitmq.control().run(&["eval", &format!("sys:suspend({leader}).")]).await;
-    until(RECOVERY, "the worker has asked in vain", async || {
-        system.worker(0).client().get("/readyz").send().await.status == 503
+    told.submit_well(system.client(), 20).await;
+    system.worker(0).relaunch();
+    until(RECOVERY, "the worker has asked in vain, again and again", async || {
+        system.worker(0).log().matches("a lane cannot start yet").count() >= TRIES
     })
     .await;
-    told.submit_well(system.client(), 20).await;
-    let tries = || system.worker(0).log().matches("a lane cannot start yet").count();
-    let tries_before = tries();
-    until(RECOVERY, "it has asked in vain again", async || tries() >= tries_before + 8).await;
 
     let stranger = Stranger::at(system.backing()).await;
-    let mut counts = Vec::new();
+    let (mut waiting, mut deliveries) = (0, 0);
     eventually(RECOVERY, "all that was accepted waits at the broker", async || {
         let options = BasicGetOptions::default();
-        let message = stranger.channel.basic_get("support.intake".into(), options).await.unwrap();
-        let count = message
-            .map(|it| it.properties.headers().as_ref()?.inner().get("x-delivery-count").cloned());
-        counts.extend(count);
-        if counts.len() == 20 { Ok(()) } else { Err(counts.clone()) }
+        let message = stranger.channel.basic_get(INTAKE.into(), options).await.unwrap();
+        if let Some(message) = message {
+            let headers = message.properties.headers().as_ref();
+            let count =
+                headers.and_then(|it| it.inner().get("x-delivery-count")?.as_long_long_int());
+            deliveries += count.unwrap_or_default();
+            waiting += 1;
+        }
+        if waiting == 20 { Ok(()) } else { Err(waiting) }
     })
     .await;
-    // The broker takes its time to close what the worker has left, and hands out meanwhile. Once.
-    let once = Some(AMQPValue::LongLongInt(1));
-    assert!(counts.iter().all(|it| it.is_none() || *it == once), "delivered in vain: {counts:?}");
+    // The broker may answer the first tries before it notices.
+    assert!(deliveries <= 6, "{deliveries} deliveries in vain");
 
     drop(stranger);
     rabbitmq.control().run(&["eval", &format!("sys:resume({leader}).")]).await;
