@@ -40,12 +40,11 @@ async fn suffer(ground: &Ground, stage: &Stage, seed: u64, planned: &Planned) ->
     let lasts = planned.lasts;
     let (mut kind, mut was_felt) = (planned.fault.kind(), true);
     match planned.fault {
-        Fault::Harm(Victim::Process(process), harm) => {
-            if !harm_process(stage.post(process), harm, lasts).await {
+        Fault::Harm(victim, harm) => {
+            if !suffer_harm(ground, stage, victim, harm, lasts).await {
                 kind += ", in the end a kill";
             }
         }
-        Fault::Harm(victim, harm) => suffer_harm(ground, victim, harm, lasts).await,
         Fault::Link(process, peer, mode) => {
             let post = stage.post(process);
             let before = post.hurts(peer);
@@ -91,15 +90,23 @@ async fn suffer(ground: &Ground, stage: &Stage, seed: u64, planned: &Planned) ->
     Suffered { kind, was_felt }
 }
 
-async fn suffer_harm(ground: &Ground, victim: Victim, harm: Harm, lasts: Duration) {
+/// False when it took a kill; see [`harm_instance`].
+async fn suffer_harm(
+    ground: &Ground,
+    stage: &Stage,
+    victim: Victim,
+    harm: Harm,
+    lasts: Duration,
+) -> bool {
     match victim {
-        Victim::Process(_) => unreachable!("it has a place of its own"),
+        Victim::Process(process) => return harm_process(stage.post(process), harm, lasts).await,
         Victim::Postgres => harm_server(&mut *ground.postgres.lock().await, harm, lasts).await,
         Victim::RabbitMq(node) => {
             harm_server(ground.rabbitmq.lock().await.node(node), harm, lasts).await;
         }
         Victim::Redis => harm_server(&mut *ground.redis.lock().await, harm, lasts).await,
     }
+    true
 }
 
 async fn suffer_at_rabbitmq(ground: &Ground, planned: &Planned) {

@@ -21,11 +21,32 @@ const ALARMS: [([&str; 2], [&str; 2]); 2] = [
     (["set_disk_free_limit", "900000000000000"], ["set_disk_free_limit", "50MB"]),
 ];
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_broker_under_an_alarm_takes_nothing_in_time_and_is_drained_all_the_same() {
+async fn on_a_broker_of_its_own() -> (RabbitMq, TestSystem) {
     let rabbitmq = RabbitMq::start().await;
     let backing = Servers::shared().await.backing().await.with_broker(&rabbitmq).await;
-    let system = TestSystem::distributed(backing).await;
+    (rabbitmq, TestSystem::distributed(backing).await)
+}
+
+/// The process at the broker that answers for a queue.
+struct Leader<'a> {
+    name: String,
+    rabbitmq: &'a RabbitMq,
+}
+
+impl<'a> Leader<'a> {
+    fn of(queue: &str, rabbitmq: &'a RabbitMq, system: &TestSystem) -> Self {
+        Self { name: format!("'{}_{queue}'", system.backing().vhost), rabbitmq }
+    }
+
+    async fn tell(&self, what: &str) {
+        let Self { name, rabbitmq } = self;
+        rabbitmq.control().run(&["eval", &format!("sys:{what}({name}).")]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_under_an_alarm_takes_nothing_in_time_and_is_drained_all_the_same() {
+    let (rabbitmq, system) = on_a_broker_of_its_own().await;
     let mut told = Told::default();
     for (raise, end) in ALARMS {
         system.worker(0).stop_gracefully().await;
@@ -50,18 +71,16 @@ async fn a_broker_under_an_alarm_takes_nothing_in_time_and_is_drained_all_the_sa
 /// As a queue does that has no leader.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_answers_late_leaves_no_consumer_that_nobody_reads() {
-    let rabbitmq = RabbitMq::start().await;
-    let backing = Servers::shared().await.backing().await.with_broker(&rabbitmq).await;
-    let leader = format!("'{}_support.intake'", backing.vhost);
-    let system = TestSystem::distributed(backing).await;
+    let (rabbitmq, system) = on_a_broker_of_its_own().await;
+    let leader = Leader::of(INTAKE, &rabbitmq, &system);
     let mut told = Told::default();
     told.submit_well(system.client(), 5).await;
-    rabbitmq.control().run(&["eval", &format!("sys:suspend({leader}).")]).await;
+    leader.tell("suspend").await;
     until(RECOVERY, "the worker has asked in vain", async || {
         system.worker(0).client().get("/readyz").send().await.status == 503
     })
     .await;
-    rabbitmq.control().run(&["eval", &format!("sys:resume({leader}).")]).await;
+    leader.tell("resume").await;
     system.worker(0).ready().await;
     until_ready(system.client()).await;
     told.submit_well(system.client(), 20).await;
@@ -72,15 +91,13 @@ async fn a_queue_that_answers_late_leaves_no_consumer_that_nobody_reads() {
 /// meanwhile, and each time counts as a delivery, of which an envelope has twenty.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_answers_nobody_uses_up_no_delivery_of_another() {
-    let rabbitmq = RabbitMq::start().await;
-    let backing = Servers::shared().await.backing().await.with_broker(&rabbitmq).await;
-    let leader = format!("'{}_support.unrouted'", backing.vhost);
-    let system = TestSystem::distributed(backing).await;
+    let (rabbitmq, system) = on_a_broker_of_its_own().await;
+    let leader = Leader::of("support.unrouted", &rabbitmq, &system);
     let mut told = Told::default();
     told.submit_well(system.client(), 5).await;
     // One that is new: of what another leaves behind, the broker goes on to hand out for a while.
     system.worker(0).stop_gracefully().await;
-    rabbitmq.control().run(&["eval", &format!("sys:suspend({leader}).")]).await;
+    leader.tell("suspend").await;
     told.submit_well(system.client(), 20).await;
     system.worker(0).relaunch();
     until(RECOVERY, "the worker has asked in vain, again and again", async || {
@@ -107,7 +124,7 @@ async fn a_queue_that_answers_nobody_uses_up_no_delivery_of_another() {
     assert!(deliveries <= 6, "{deliveries} deliveries in vain");
 
     drop(stranger);
-    rabbitmq.control().run(&["eval", &format!("sys:resume({leader}).")]).await;
+    leader.tell("resume").await;
     system.worker(0).ready().await;
     told.becomes_tickets(&system).await;
 }
@@ -132,7 +149,7 @@ async fn is_drained(system: &TestSystem, told: &Told) {
     }
     eventually(RECOVERY, "the queue is empty", async || {
         let queues = system.backing().queues().await;
-        let intake = queues.iter().find(|(name, _)| name == "support.intake").cloned();
+        let intake = queues.iter().find(|(name, _)| name == INTAKE).cloned();
         if intake.as_ref().is_some_and(|(_, messages)| *messages == 0) {
             Ok(())
         } else {
