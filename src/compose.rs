@@ -158,19 +158,31 @@ impl Installation {
     /// What a worker is told.
     pub fn worker_settings(&self, config: &Config) -> worker::Settings {
         worker::Settings {
-            lanes: config.worker.lanes,
+            lanes: lanes(config),
             batch_submissions_max: config.worker.batch_submissions_max,
             number_key: Arc::clone(&self.number_key),
         }
     }
 }
 
+/// Each lane consumes one of several intake queues. Two for each: a lane without work is replaced every few
+/// seconds, and nobody's submission should wait for that.
+fn lanes(config: &Config) -> usize {
+    match &config.backends {
+        Backends::Distributed(servers) if servers.intake_queues > 1 => {
+            config.worker.lanes.max(2 * usize::from(servers.intake_queues))
+        }
+        Backends::Distributed(_) | Backends::Embedded(_) => config.worker.lanes,
+    }
+}
+
 fn connect(settings: &Distributed, config: &Config) -> anyhow::Result<Arc<dyn Backend>> {
-    let worker_connections = config.worker.lanes + WORKER_SPARE_CONNECTIONS;
+    let worker_connections = lanes(config) + WORKER_SPARE_CONNECTIONS;
     let backend = distributed::Backend::new(&distributed::Settings {
         database_url: settings.database_url.clone(),
         amqp_url: settings.amqp_url.clone(),
         redis_url: settings.redis_url.clone(),
+        intake_queues: settings.intake_queues,
         edge_connections_max: EDGE_CONNECTIONS_MAX,
         worker_connections_max: worker_connections.try_into().context("too many worker lanes")?,
         clock: Arc::new(SystemClock),

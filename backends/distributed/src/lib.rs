@@ -44,6 +44,8 @@ pub struct Settings {
     pub amqp_url: SecretString,
     /// `redis://…` or `rediss://…`
     pub redis_url: SecretString,
+    /// Queues that submissions are spread over, at least one.
+    pub intake_queues: u16,
     /// Connections to Postgres that the edge of one process opens at most.
     pub edge_connections_max: u32,
     /// Connections to Postgres that the worker of one process opens at most.
@@ -86,7 +88,11 @@ impl Backend {
         Ok(Self {
             edge_store: store(settings.edge_connections_max)?,
             worker_store: store(settings.worker_connections_max)?,
-            broker: Broker::new(&settings.amqp_url, Arc::clone(&settings.clock))?,
+            broker: Broker::new(
+                &settings.amqp_url,
+                settings.intake_queues,
+                Arc::clone(&settings.clock),
+            )?,
             cache: Cache::new(&settings.redis_url)?,
             redis_client: redis_client(&settings.redis_url)?,
             redis: OnceLock::new(),

@@ -80,6 +80,8 @@ pub struct Distributed {
     pub amqp_url: SecretString,
     /// The cache.
     pub redis_url: SecretString,
+    /// How many queues submissions are spread over.
+    pub intake_queues: u16,
     /// The number key of all its processes.
     pub number_key: Arc<NumberKey>,
 }
@@ -197,12 +199,18 @@ impl Backends {
             url(&Setting::AMQP_URL, &["amqp", "amqps"])?,
             url(&Setting::REDIS_URL, &["redis", "rediss"])?,
         );
+        let intake_queues = layers.required(&Setting::INTAKE_QUEUES, value::intake_queues)?;
         match urls {
             (None, None, None) => Ok(Self::Embedded(Embedded { data_dir, number_key })),
             (Some(database_url), Some(amqp_url), Some(redis_url)) => {
                 let number_key = number_key.ok_or(ConfigError::NoNumberKey)?;
-                let servers = Distributed { database_url, amqp_url, redis_url, number_key };
-                Ok(Self::Distributed(servers))
+                Ok(Self::Distributed(Distributed {
+                    database_url,
+                    amqp_url,
+                    redis_url,
+                    intake_queues,
+                    number_key,
+                }))
             }
             _ => Err(some_servers(layers)),
         }

@@ -92,6 +92,7 @@ settings! {
     DATABASE_URL: "database-url", "DATABASE_URL", Url, Distributed;
     AMQP_URL: "amqp-url", "AMQP_URL", Url, Distributed;
     REDIS_URL: "redis-url", "REDIS_URL", Url, Distributed;
+    INTAKE_QUEUES: "intake-queues", "SUPPORT_INTAKE_QUEUES", Plain, Distributed;
     NUMBER_KEY: "number-key", "SUPPORT_NUMBER_KEY", Secret, Installation;
     ADMIN_TOKEN: "admin-token", "SUPPORT_ADMIN_TOKEN", Secret, Clients;
     TRUSTED_PROXIES: "trusted-proxies", "SUPPORT_TRUSTED_PROXIES", Plain, Clients;

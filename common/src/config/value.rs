@@ -87,6 +87,11 @@ pub(super) fn count(text: &str, min: usize, max: usize) -> Option<usize> {
     text.parse().ok().filter(|count| digits && (min..=max).contains(count))
 }
 
+/// A number of queues.
+pub(super) fn intake_queues(text: &str) -> Option<u16> {
+    count(text, 1, 16)?.try_into().ok()
+}
+
 /// A second to an hour.
 pub(super) fn window(text: &str) -> Option<Duration> {
     duration(text, WINDOW_MAX).filter(|window| *window >= Duration::from_secs(1))

@@ -378,5 +378,7 @@ fn write_configuration(folder: &Path, ports: &Ports, more: &str) {
         ports.amqp.address()
     );
     write(folder.join("rabbitmq.conf"), settings).expect("write rabbitmq.conf");
-    write(folder.join("enabled_plugins"), "[].\n").expect("write enabled_plugins");
+    // For an installation with several intake queues; the others take no notice of it.
+    let plugins = "[rabbitmq_consistent_hash_exchange].\n";
+    write(folder.join("enabled_plugins"), plugins).expect("write enabled_plugins");
 }

@@ -96,7 +96,7 @@ async fn every_flag_shown_is_taken() {
             "database-url" => "postgres://localhost/x",
             "amqp-url" => "amqp://localhost",
             "redis-url" => "redis://localhost",
-            "worker-lanes" | "batch-max" => "7",
+            "worker-lanes" | "batch-max" | "intake-queues" => "7",
             "trusted-proxies" => "10.0.0.0/8",
             "client-address-header" => "forwarded",
             "limit-create" | "limit-lookup" | "limit-stats" | "limit-attempts"

@@ -19,6 +19,7 @@ const WRONG: &[(&str, &[&str])] = &[
     ("database-url", &["mysql://localhost/support", "localhost"]),
     ("amqp-url", &["http://localhost", "amqp:"]),
     ("redis-url", &["http://localhost", "localhost:6379"]),
+    ("intake-queues", &["0", "17", "many"]),
     ("number-key", &["wrong-wrong-wrong", "0g"]),
     ("admin-token", &["wrong-wrong", "wrong wrong wrong wrong"]),
     ("trusted-proxies", &["10.0.0.0/33", "proxy"]),

@@ -61,6 +61,7 @@ impl Installation {
             database_url: backing.database_url.clone().into(),
             amqp_url: backing.amqp_url.clone().into(),
             redis_url: backing.redis_url.clone().into(),
+            intake_queues: 1,
             edge_connections_max: 8,
             worker_connections_max: 8,
             clock: Arc::new(SystemClock),

@@ -34,7 +34,7 @@ use crate::flow::stored;
 const ANSWER_MAX: Duration = Duration::from_millis(2_500);
 
 /// Everything is well again so long after a fault's end: a lane that was in vain for long pauses for half of it.
-const RECOVERY: Duration = Duration::from_mins(1);
+pub const RECOVERY: Duration = Duration::from_mins(1);
 
 /// Submits a form without waiting for its number, and fails the test when the answer is late.
 async fn post(edge: &Client, form: &Form) -> Answer {
@@ -52,7 +52,7 @@ async fn until_ready(edge: &Client) {
 
 /// Holds the audit against the installation, until the last event is published. It fails on a dead
 /// letter, on a number that two tickets have, and on statistics that are no recount.
-async fn passes_the_audit(system: &TestSystem) {
+pub async fn passes_the_audit(system: &TestSystem) {
     eventually(RECOVERY, "the audit is passed", async || {
         let audit = system.verify().await;
         if audit.status.success() { Ok(()) } else { Err(audit.stdout) }

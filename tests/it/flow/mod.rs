@@ -16,6 +16,7 @@ mod progress;
 mod progress_crowd;
 mod relays;
 mod seeded_text;
+mod spread;
 pub mod stored;
 
 /// A figure from the environment, for the long runs of the same tests: see the `Makefile`.

@@ -48,7 +48,7 @@ impl QueueAudit for Broker {
         let depth = async |queue| self.inspection.depth(queue).await.map_err(ConsumeError);
         let dead = depth(topology::DEAD_LETTERS).await?;
         Ok(Depths {
-            queued: depth(topology::INTAKE).await?.messages,
+            queued: self.intake_depth().await.map_err(ConsumeError)?.messages,
             unrouted: depth(topology::UNROUTED).await?.messages,
             dead: dead.messages,
             are_dead_held: dead.consumers > 0,

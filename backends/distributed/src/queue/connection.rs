@@ -33,12 +33,12 @@ pub(super) async fn answered<T>(call: impl Future<Output = lapin::Result<T>>) ->
 /// drop half-way.
 pub(super) async fn consume(
     channel: &Channel,
-    queue: &'static str,
+    queue: impl Into<String>,
     prefetch: u16,
 ) -> Result<Consumer, Cause> {
-    let channel = channel.clone();
+    let (channel, queue) = (channel.clone(), queue.into());
     let consuming = tokio::spawn(async move {
-        let consumer = begin(&channel, queue, prefetch).await;
+        let consumer = begin(&channel, &queue, prefetch).await;
         if consumer.is_err() {
             // It is sent at once, and done whenever the broker comes to it. Whoever asked need not
             // wait for that.

@@ -30,9 +30,12 @@ use tokio::time::timeout;
 
 use super::{
     connection::{SharedConnection, consume},
+    intake::envelope_properties,
     letter,
-    publisher::{ConfirmingPublisher, DIRECT_REPLY_TO, Message, envelope_properties},
-    receipts, topology,
+    publisher::{ConfirmingPublisher, DIRECT_REPLY_TO, Message},
+    receipts,
+    rota::{Rota, Turn},
+    topology::{self, Topology},
 };
 
 /// Envelopes the broker hands a busy lane ahead of their settlement: enough to fill the next batch
@@ -57,18 +60,22 @@ const FIRST_ANSWERS_WAIT: Duration = Duration::from_secs(10);
 /// a broker in need blocks connections that publish, and acknowledgements must get through.
 pub(super) struct Consumers {
     connection: SharedConnection,
+    topology: Topology,
+    rota: Rota,
     answers: ConfirmingPublisher,
     clock: Arc<dyn Clock>,
     has_opened: AtomicBool,
 }
 
 impl Consumers {
-    pub(super) const fn new(
+    pub(super) fn new(
         connection: SharedConnection,
+        topology: Topology,
         answers: ConfirmingPublisher,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { connection, answers, clock, has_opened: AtomicBool::new(false) }
+        let rota = Rota::of(topology.intake());
+        Self { connection, topology, rota, answers, clock, has_opened: AtomicBool::new(false) }
     }
 
     async fn open_lane(&self, prefetch: Prefetch) -> Result<Lane, Cause> {
@@ -76,12 +83,12 @@ impl Consumers {
         let answers_wait = if has_opened { ANSWERS_WAIT } else { FIRST_ANSWERS_WAIT };
         let _ = timeout(answers_wait, self.answers.ready()).await;
         let channel = self.connection.channel().await?;
-        topology::declare(&channel).await?;
+        self.topology.declare(&channel).await?;
+        let turn = self.rota.take();
         let mut messages = SelectAll::new();
         // Of a lane that can read only the first, that one's messages come back, and each of them
         // counts as delivered. So it is the one which has hardly any.
-        let queues =
-            [(topology::UNROUTED, PREFETCH_UNROUTED), (topology::INTAKE, envelopes(prefetch))];
+        let queues = [(topology::UNROUTED, PREFETCH_UNROUTED), (turn.queue(), envelopes(prefetch))];
         for (queue, prefetch) in queues {
             let consumer = consume(&channel, queue, prefetch).await?;
             // A queue that is deleted ends its stream, which the merged one would not show.
@@ -89,6 +96,8 @@ impl Consumers {
         }
         let lane = Lane {
             channel: channel.clone(),
+            topology: self.topology,
+            _turn: turn,
             messages,
             held: BTreeMap::new(),
             received: Received::default(),
@@ -124,6 +133,8 @@ struct Held {
 
 struct Lane {
     channel: Channel,
+    topology: Topology,
+    _turn: Turn,
     /// Of both queues; `None` when either ended.
     messages: SelectAll<BoxStream<'static, Option<lapin::Result<lapin::message::Delivery>>>>,
     held: BTreeMap<u64, Held>,
@@ -178,7 +189,7 @@ impl Consumer for Lane {
             return Ok(());
         }
         // Somebody may have deleted the queue they belong in, and they would come back unrouted.
-        topology::declare(&self.channel).await.map_err(ConsumeError)?;
+        self.topology.declare(&self.channel).await.map_err(ConsumeError)?;
         let burials = letters.into_iter().map(|letter| self.answers.publish(letter));
         try_join_all(burials).await.map_err(|error| ConsumeError(error.into()))?;
         self.acknowledge(buried).await.map_err(|error| ConsumeError(error.into()))

@@ -11,9 +11,11 @@ mod consumer;
 mod dead_letters;
 mod events;
 mod feed;
+mod intake;
 mod letter;
 mod publisher;
 mod receipts;
+mod rota;
 mod topology;
 
 use std::sync::Arc;
@@ -31,12 +33,8 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use self::{
-    audit::Depth,
-    connection::SharedConnection,
-    consumer::Consumers,
-    events::EventsPublisher,
-    feed::EventFeed,
-    publisher::{ConfirmingPublisher, IntakePublisher},
+    audit::Depth, connection::SharedConnection, consumer::Consumers, events::EventsPublisher,
+    feed::EventFeed, intake::IntakePublisher, publisher::ConfirmingPublisher, topology::Topology,
 };
 
 /// The text is no address of RabbitMQ.
@@ -48,6 +46,7 @@ pub struct MalformedAmqpUrl;
 #[derive(Clone)]
 pub(crate) struct Broker {
     uri: AMQPUri,
+    topology: Topology,
     clock: Arc<dyn Clock>,
     /// Asks questions: depths, dead letters.
     inspection: Arc<SharedConnection>,
@@ -55,28 +54,33 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    pub(crate) fn new(url: &SecretString, clock: Arc<dyn Clock>) -> Result<Self, MalformedAmqpUrl> {
+    pub(crate) fn new(
+        url: &SecretString,
+        intake_queues: u16,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, MalformedAmqpUrl> {
         let mut uri: AMQPUri = url.expose_secret().parse().map_err(|_| MalformedAmqpUrl)?;
         // Silence is noticed after two heartbeats; the documentation calls less than five seconds
         // prone to false alarms.
         uri.query.heartbeat = uri.query.heartbeat.or(Some(10));
         uri.query.connection_timeout = uri.query.connection_timeout.or(Some(3_000));
         let inspection = Arc::new(SharedConnection::new(uri.clone(), "supportline inspection"));
-        Ok(Self { uri, clock, inspection, tasks: TaskTracker::new() })
+        let topology = Topology::new(intake_queues);
+        Ok(Self { uri, topology, clock, inspection, tasks: TaskTracker::new() })
     }
 
     /// The edge's half, and where the receipts for what it publishes arrive.
     pub(crate) fn publisher(&self) -> (Arc<dyn Publisher>, mpsc::Receiver<Vec<Receipt>>) {
         let (sender, receipts) = mpsc::channel(RECEIPT_BATCHES_MAX);
         let publisher = ConfirmingPublisher::start(self, "supportline edge", Some(sender));
-        (Arc::new(IntakePublisher::new(publisher)), receipts)
+        (Arc::new(IntakePublisher::new(publisher, self.topology)), receipts)
     }
 
     /// The worker's half.
     pub(crate) fn consumers(&self) -> Arc<dyn ConsumerSource> {
         let answers = ConfirmingPublisher::start(self, "supportline worker answers", None);
         let connection = SharedConnection::new(self.uri.clone(), "supportline worker");
-        Arc::new(Consumers::new(connection, answers, Arc::clone(&self.clock)))
+        Arc::new(Consumers::new(connection, self.topology, answers, Arc::clone(&self.clock)))
     }
 
     /// The relay's half of the events.
@@ -89,8 +93,15 @@ impl Broker {
         Arc::new(EventFeed::new(self.clone()))
     }
 
+    /// What waits in all intake queues together, and how many consume the one that fewest do.
     pub(crate) async fn intake_depth(&self) -> Result<Depth, Cause> {
-        self.inspection.depth(topology::INTAKE).await
+        let mut all = Depth { messages: 0, consumers: u64::MAX };
+        for queue in self.topology.intake() {
+            let Depth { messages, consumers } = self.inspection.depth(&queue).await?;
+            all.messages += messages;
+            all.consumers = all.consumers.min(consumers);
+        }
+        Ok(all)
     }
 
     /// Waits for the publishers, which end once their owners are gone and what they took is

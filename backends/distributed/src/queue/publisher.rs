@@ -6,14 +6,11 @@
 
 use std::{panic::AssertUnwindSafe, pin::Pin, time::Duration};
 
-use async_trait::async_trait;
 use backon::Retryable;
 use bytes::Bytes;
 use common::{
-    Cause,
-    domain::Submission,
-    envelope, failpoint,
-    ports::queue::{PublishError, Publisher, Receipt},
+    Cause, failpoint,
+    ports::queue::{PublishError, Receipt},
     retry::{REVIVAL_PAUSE, persistently},
 };
 use futures_util::{FutureExt, Stream, StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -32,7 +29,8 @@ use tracing::{error, info, warn};
 use super::{
     Broker,
     connection::{answered, close, connect},
-    receipts, topology,
+    receipts,
+    topology::Topology,
 };
 
 /// A publish that is not confirmed by then is given up; its outcome stays open. The edge's answer
@@ -84,8 +82,9 @@ impl ConfirmingPublisher {
     ) -> Self {
         let (requests, receiver) = mpsc::channel(WAITING_MAX);
         let (ready, is_ready) = watch::channel(false);
+        let (uri, topology) = (broker.uri.clone(), broker.topology);
         let mut owner =
-            Owner { uri: broker.uri.clone(), name, receipts, requests: receiver, is_ready: ready };
+            Owner { uri, topology, name, receipts, requests: receiver, is_ready: ready };
         broker.tasks.spawn(async move {
             // Without it this process would look ready and take nothing, for ever.
             while AssertUnwindSafe(owner.run()).catch_unwind().await.is_err() {
@@ -144,60 +143,10 @@ fn gone() -> PublishError {
     PublishError::Unavailable("the publisher has ended".into())
 }
 
-/// The edge's half of the intake queue.
-pub(super) struct IntakePublisher(ConfirmingPublisher);
-
-impl IntakePublisher {
-    pub(super) const fn new(publisher: ConfirmingPublisher) -> Self {
-        Self(publisher)
-    }
-
-    async fn send(&self, body: Bytes, properties: BasicProperties) -> Result<(), PublishError> {
-        let message = Message {
-            exchange: topology::INTAKE,
-            routing_key: String::new(),
-            mandatory: true,
-            properties: properties.with_reply_to(DIRECT_REPLY_TO.into()),
-            body,
-        };
-        self.0.publish(message).await
-    }
-}
-
-#[async_trait]
-impl Publisher for IntakePublisher {
-    async fn publish(&self, submissions: Vec<Submission>) -> Result<(), PublishError> {
-        if submissions.is_empty() {
-            return Ok(());
-        }
-        self.send(envelope::encode(&submissions), envelope_properties()).await
-    }
-
-    async fn publish_bytes(&self, body: Bytes) -> Result<(), PublishError> {
-        // Of which version it is, is for its reader to say.
-        self.send(body, envelope_properties().with_headers(FieldTable::default())).await
-    }
-
-    fn is_ready(&self) -> bool {
-        self.0.is_ready()
-    }
-}
-
-/// The properties of every envelope: persistent, and saying what it is.
-pub(super) fn envelope_properties() -> BasicProperties {
-    let mut headers = FieldTable::default();
-    headers.insert("v".into(), envelope::VERSION.into());
-    BasicProperties::default()
-        .with_delivery_mode(2)
-        .with_content_type("application/json".into())
-        .with_type("submissions".into())
-        .with_app_id("supportline".into())
-        .with_headers(headers)
-}
-
 /// The task that owns the channel.
 struct Owner {
     uri: AMQPUri,
+    topology: Topology,
     name: &'static str,
     receipts: Option<mpsc::Sender<Vec<Receipt>>>,
     requests: mpsc::Receiver<Request>,
@@ -231,8 +180,8 @@ impl Owner {
     /// Tries until there is a session, refusing at once whatever is asked meanwhile. `None` when
     /// nobody can ask any more.
     async fn connected(&mut self) -> Option<Session> {
-        let Self { uri, name, receipts, requests, .. } = self;
-        let opening = (|| Session::open(uri, name, receipts.clone()))
+        let Self { uri, topology, name, receipts, requests, .. } = self;
+        let opening = (|| Session::open(uri, *topology, name, receipts.clone()))
             .retry(persistently(RECONNECT_DELAY_MAX))
             .notify(
                 |cause, delay| warn!(connection = *name, %cause, ?delay, "no broker, trying again"),
@@ -267,13 +216,14 @@ struct Session {
 impl Session {
     async fn open(
         uri: &AMQPUri,
+        topology: Topology,
         name: &str,
         receipts: Option<mpsc::Sender<Vec<Receipt>>>,
     ) -> Result<Self, Cause> {
         let connection = connect(uri, name).await?;
         let events = Box::pin(connection.events_listener());
         let channel = answered(connection.create_channel()).await?;
-        topology::declare(&channel).await?;
+        topology.declare(&channel).await?;
         answered(channel.confirm_select(ConfirmSelectOptions::default())).await?;
         let replies = match receipts {
             Some(receipts) => Some((answered(consume_replies(&channel)).await?, receipts)),
