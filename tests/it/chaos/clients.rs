@@ -65,7 +65,7 @@ pub struct Heard {
     pub refused: AtomicU64,
     /// Without an answer, since the connection broke after it was made.
     pub broken: AtomicU64,
-    /// The longest wait of one that did not hang up early, in milliseconds.
+    /// The longest wait of one that asked at once and did not hang up early, in milliseconds.
     pub longest_ms: AtomicU64,
 }
 
@@ -184,7 +184,8 @@ impl Callers {
         };
         let began = Instant::now();
         let outcome = timeout(patience, sending).await.unwrap_or_else(hung_up);
-        self.heard.note(&outcome, began, patience == PATIENCE);
+        // Nor does it count how long a slow client takes to ask.
+        self.heard.note(&outcome, began, patience == PATIENCE && manner == Manner::Plain);
         let is_accepted = matches!(outcome, Outcome::Accepted { .. });
         self.ledger.told(attempt, outcome);
         is_accepted
