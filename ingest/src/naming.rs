@@ -153,6 +153,10 @@ async fn unkeyed(edge: &Edge, form: &Form) -> Named {
     let (Claimed::Taken(first) | Claimed::Accepted(first)) = claimed else {
         return Named::Open(Name::of_core(new, core, claimed));
     };
+    if first == new {
+        // By ourselves, in a call whose answer was lost.
+        return Named::Open(Name::of_core(new, core, Claimed::First));
+    }
     match stored(edge, first).await {
         Some(ticket) => Named::Stored(Box::new(ticket)),
         None if first.is_derived() => Named::Accepted(first),

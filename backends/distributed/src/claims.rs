@@ -75,7 +75,7 @@ impl SharedClaims {
     }
 
     async fn call<T: FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, Away> {
-        self.redis.call(async |mut connection| command.query_async(&mut connection).await).await
+        self.redis.call(|mut it| async move { command.query_async(&mut it).await }).await
     }
 }
 

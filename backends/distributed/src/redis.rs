@@ -1,13 +1,16 @@
 //! Redis for what a request waits for: one connection, on which all calls travel at once, with a
 //! deadline for each and none at all while Redis is known to be away.
 //!
-//! A task of its own keeps the connection. The first call that fails or is late takes it away from
-//! everybody; the task opens another one, tries it with a write, and only then lends it out. So an
-//! outage costs the calls that meet its beginning their deadline, and all others nothing.
+//! A task of its own keeps the connection, and asks something every second so that nobody on the way
+//! takes it for unused. The first call that fails or is late takes it away from everybody; the task opens
+//! another one, tries it with a write, and only then lends it out. So an outage costs the calls that meet
+//! its beginning their deadline, and all others nothing. A connection that merely broke, since somebody
+//! closed it or the server was restarted, is no outage: another is opened at once, and calls wait for it.
 //!
 //! ```text
 //! let redis = Redis::connect(client);                       // needs a tokio runtime
-//! let length: u64 = redis.call(async |mut it| redis::cmd("DBSIZE").query_async(&mut it).await).await?;
+//! let ask = |mut it| async move { redis::cmd("DBSIZE").query_async(&mut it).await };
+//! let keys: u64 = redis.call(ask).await?;
 //! ```
 
 use std::{pin::pin, sync::Arc, time::Duration};
@@ -36,6 +39,10 @@ const SLICE: Duration = Duration::from_millis(10);
 const SLICE_LAG_MAX: Duration = Duration::from_millis(5);
 const STARVED_DEADLINE: Duration = Duration::from_secs(1);
 
+/// How often the task asks. Shorter than anybody's patience with connections that rest, and what breaks
+/// unnoticed is noticed by then.
+const PING_INTERVAL: Duration = Duration::from_secs(1);
+
 /// How long opening a connection may take, TLS and a name's resolution included. Nobody waits for it.
 const OPEN_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -58,9 +65,16 @@ pub(crate) enum Away {
     Failed(#[from] RedisError),
 }
 
+impl Away {
+    /// Whether only this connection is gone, as far as is known.
+    fn is_of_the_connection(&self) -> bool {
+        matches!(self, Self::Failed(error) if error.is_io_error())
+    }
+}
+
 #[derive(Clone)]
 enum State {
-    /// The first connection is being opened.
+    /// A connection is being opened, the first one or in the place of one that broke.
     Opening,
     /// Lent out, with how many were before it.
     Open(u64, MultiplexedConnection),
@@ -81,11 +95,22 @@ impl Redis {
         Self { state, _keeper: AbortOnDropHandle::new(keeper) }
     }
 
-    /// Asks Redis, in no more than [`CALL_DEADLINE`]; the first ones may wait as long again for the
-    /// connection to open.
-    pub(crate) async fn call<T>(
+    /// Asks Redis, in no more than [`CALL_DEADLINE`]; those that meet a connection which is being opened,
+    /// or has broken, may wait as long again for the next. What met a broken one is asked again, so it
+    /// must not matter if it takes effect twice.
+    pub(crate) async fn call<T, F: Future<Output = RedisResult<T>>>(
         &self,
-        ask: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<T>,
+        ask: impl Fn(MultiplexedConnection) -> F,
+    ) -> Result<T, Away> {
+        match self.ask(&ask).await {
+            Err(error) if error.is_of_the_connection() => self.ask(&ask).await,
+            answer => answer,
+        }
+    }
+
+    async fn ask<T, F: Future<Output = RedisResult<T>>>(
+        &self,
+        ask: impl Fn(MultiplexedConnection) -> F,
     ) -> Result<T, Away> {
         let (generation, connection) = self.connection().await?;
         let error = match in_time(ask(connection)).await {
@@ -97,14 +122,7 @@ impl Redis {
             Some(Err(error)) => Away::Failed(error),
             None => Away::Late,
         };
-        self.state.send_if_modified(|state| {
-            let is_this = matches!(state, State::Open(current, _) if *current == generation);
-            if is_this {
-                tracing::warn!(cause = chain(&error), "Redis is away; going on without it");
-                *state = State::Away;
-            }
-            is_this
-        });
+        lose(&self.state, generation, &error);
         Err(error)
     }
 
@@ -119,6 +137,22 @@ impl Redis {
             State::Opening | State::Away => Err(Away::NotConnected),
         }
     }
+}
+
+/// Takes a connection away from everybody, unless somebody else has. What broke is opened anew at once;
+/// who is late, or unfit, is left alone for a moment.
+fn lose(state: &watch::Sender<State>, generation: u64, error: &Away) {
+    state.send_if_modified(|state| {
+        let is_this = matches!(state, State::Open(current, _) if *current == generation);
+        if is_this && error.is_of_the_connection() {
+            tracing::info!(cause = chain(error), "a connection to Redis broke; opening another");
+            *state = State::Opening;
+        } else if is_this {
+            tracing::warn!(cause = chain(error), "Redis is away; going on without it");
+            *state = State::Away;
+        }
+        is_this
+    });
 }
 
 /// What comes within [`CALL_DEADLINE`] of time in which this process ran.
@@ -139,15 +173,19 @@ async fn in_time<T>(answer: impl Future<Output = T>) -> Option<T> {
 
 /// Opens a connection whenever there is none.
 async fn keep(client: Client, state: Arc<watch::Sender<State>>) {
-    let mut states = state.subscribe();
     for generation in 0.. {
         let mut pauses = pauses();
         let connection = loop {
             match open(&client).await {
                 Ok(connection) => break connection,
                 Err(error) => {
-                    if matches!(state.send_replace(State::Away), State::Opening) {
-                        tracing::info!(cause = chain(&error), "Redis is not there yet");
+                    let cause = chain(&error);
+                    match (state.send_replace(State::Away), generation) {
+                        (State::Opening, 0) => tracing::info!(cause, "Redis is not there yet"),
+                        (State::Opening, _) => {
+                            tracing::warn!(cause, "Redis is away; going on without it");
+                        }
+                        _ => {}
                     }
                 }
             }
@@ -156,12 +194,33 @@ async fn keep(client: Client, state: Arc<watch::Sender<State>>) {
         if generation > 0 {
             tracing::info!("Redis is there again");
         }
-        state.send_replace(State::Open(generation, connection));
-        if states.wait_for(|state| matches!(state, State::Away)).await.is_err() {
-            return;
+        state.send_replace(State::Open(generation, connection.clone()));
+        stay(connection, generation, &state).await;
+        if matches!(*state.borrow(), State::Away) {
+            // One that was late because it is overloaded is left alone for a moment, too.
+            sleep(self::pauses().next().unwrap_or_default()).await;
         }
-        // One that was late because it is overloaded is left alone for a moment, too.
-        sleep(self::pauses().next().unwrap_or_default()).await;
+    }
+}
+
+/// Keeps a connection in use until it is lost.
+async fn stay(
+    mut connection: MultiplexedConnection,
+    generation: u64,
+    state: &watch::Sender<State>,
+) {
+    let mut states = state.subscribe();
+    while timeout(PING_INTERVAL, states.wait_for(|it| !matches!(it, State::Open(..))))
+        .await
+        .is_err()
+    {
+        let error = match in_time(cmd("PING").query_async::<()>(&mut connection)).await {
+            Some(Err(error)) if error.is_io_error() => Away::Failed(error),
+            None => Away::Late,
+            // What else it may have to say, it says to those who ask for more.
+            Some(_) => continue,
+        };
+        lose(state, generation, &error);
     }
 }
 
@@ -207,6 +266,9 @@ mod tests {
 
     use super::*;
 
+    /// The answer of a server that hangs up.
+    const NONE: &str = "";
+
     /// Answers each command: a `GET` as told, anything else with yes.
     async fn serve(stream: TcpStream, get: &'static str) -> Option<()> {
         let (read, mut write) = stream.into_split();
@@ -220,6 +282,9 @@ mod tests {
                 words.push(lines.next_line().await.ok()??);
             }
             let answer = if words[0] == "GET" { get } else { "+OK" };
+            if answer == NONE {
+                return None;
+            }
             write.write_all(format!("{answer}\r\n").as_bytes()).await.ok()?;
         }
         Some(())
@@ -241,7 +306,7 @@ mod tests {
     }
 
     async fn get(redis: &Redis) -> Result<String, Away> {
-        redis.call(async |mut it| cmd("GET").arg("a").query_async(&mut it).await).await
+        redis.call(|mut it| async move { cmd("GET").arg("a").query_async(&mut it).await }).await
     }
 
     #[tokio::test]
@@ -258,6 +323,16 @@ mod tests {
             timeout(Duration::from_secs(20), again).await.unwrap();
             assert_eq!(opened.load(Ordering::Relaxed), 2, "{word}");
         }
+    }
+
+    /// As a server with a `timeout`, and whatever lies in between that takes a connection for unused.
+    #[tokio::test]
+    async fn a_connection_that_somebody_closed_costs_no_call() {
+        let (redis, opened) = server(NONE).await;
+        for _ in 0..3 {
+            assert_eq!(get(&redis).await.unwrap(), "OK");
+        }
+        assert_eq!(opened.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test]

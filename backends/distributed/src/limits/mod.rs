@@ -81,8 +81,9 @@ impl SharedLimiter {
             call.key(format!("supportline:limit:{{{key}}}:{}", rule.policy.as_str()));
             call.arg(rule.quota.count).arg(microseconds(rule.quota.window)).arg(rule.cost);
         }
+        let call = &call;
         let answer: Vec<u64> =
-            self.redis.call(async |mut it| call.invoke_async(&mut it).await).await?;
+            self.redis.call(|mut it| async move { call.invoke_async(&mut it).await }).await?;
         let (changed, answers) =
             answer.split_first().map_or((0, &[][..]), |(it, rest)| (*it, rest));
         let standings = rules.iter().zip(answers.chunks_exact(3)).map(standing).collect();
