@@ -51,6 +51,9 @@ pub async fn run(command: LetterCommand, config: Config) -> anyhow::Result<ExitC
     done.map(|()| ExitCode::SUCCESS)
 }
 
+/// What a list lacks, and why nothing may have been done.
+const SOME_ARE_HELD: &str = "Somebody else goes through the dead letters right now; what they have in hand is out of reach.";
+
 /// Where an operator's command works.
 struct Desk<'a> {
     office: LetterOffice,
@@ -64,6 +67,9 @@ impl Desk<'_> {
         let listing = self.office.list(&filter, wanted.limit).await?;
         let text = if wanted.json { shown::json(&listing)? } else { shown::listed(&listing) };
         terminal::show(&text).context("the list could not be written")?;
+        if listing.are_some_held {
+            terminal::remark(SOME_ARE_HELD);
+        }
         let there = listing.counts.values().sum();
         if there > listing.letters.len() as u64 {
             let limit = thousands(wanted.limit.into());
@@ -109,6 +115,7 @@ impl Desk<'_> {
                 counted(requeued.len())
             ),
         });
+        self.tell_of_held(&which, &requeued).await?;
         all_were_handled(&going, &which, &requeued)
     }
 
@@ -119,6 +126,7 @@ impl Desk<'_> {
         going.end();
         let discarded = discarded?;
         terminal::say(format!("{} deleted.", counted(discarded.len())));
+        self.tell_of_held(&which, &discarded).await?;
         all_were_handled(&going, &which, &discarded)
     }
 
@@ -138,6 +146,15 @@ impl Desk<'_> {
         } else {
             Selection::These(wanted.ids.into_iter().map(LetterId::new).collect())
         }
+    }
+
+    /// That there were none to handle may be since somebody else has them.
+    async fn tell_of_held(&self, which: &Selection, handled: &[LetterId]) -> anyhow::Result<()> {
+        let is_none = handled.is_empty() && !matches!(which, Selection::These(_));
+        if is_none && self.office.list(&Filter::default(), 0).await?.are_some_held {
+            anyhow::bail!(SOME_ARE_HELD);
+        }
+        Ok(())
     }
 
     /// How many letters that are, where somebody is looking.

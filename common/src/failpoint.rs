@@ -25,12 +25,13 @@ pub const VARIABLE: &str = "FAILPOINTS";
 pub const SLEEP: Duration = Duration::from_secs(4);
 
 /// Every point, in the order of a submission's way.
-pub const POINTS: [&str; 16] = [
+pub const POINTS: [&str; 17] = [
     "edge.body_read",
     "edge.before_publish",
     "publisher.after_publish",
     "spool.before_append",
     "spool.after_append",
+    "spool.before_publish",
     "spool.after_publish",
     "edge.before_answer",
     "worker.after_receive",

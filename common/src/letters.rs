@@ -26,7 +26,7 @@ use crate::{
             DeadLetters, Filter, FoundLetter, HeldLetter, Interrupted, LetterId, Listing, Overseer,
             Selection,
         },
-        ledger::Ledger,
+        ledger::{Entry, Ledger},
         queue::{BuriedLetter, ConsumeError},
         store::StoreError,
     },
@@ -144,7 +144,8 @@ impl LetterOffice {
         Ok(Some(found))
     }
 
-    /// Puts letters back into the queue; tells which.
+    /// Puts letters back into the queue; tells which. Their submissions are entered into the ledger
+    /// once more.
     pub async fn requeue(
         &self,
         which: &Selection,
@@ -226,10 +227,22 @@ impl Overseer for Recorder<'_> {
 
     async fn foresee(&self, letters: &[HeldLetter]) -> Result<(), Cause> {
         self.record(letters).await.map_err(Unrecorded)?;
-        if self.action == ActionKind::Discard {
-            let ids: Vec<_> = letters.iter().flat_map(|held| submissions(&held.letter)).collect();
+        let ids = letters.iter().flat_map(|held| submissions(&held.letter));
+        let ledger = &self.office.ledger;
+        match self.action {
             // While they lie there they are accounted for, so this may come first.
-            self.office.ledger.strike(&ids).await.map_err(Unrecorded)?;
+            ActionKind::Discard => {
+                ledger.strike(&ids.collect::<Vec<_>>()).await.map_err(Unrecorded)?;
+            }
+            // From now on they are on their way, and would be missed by nobody.
+            ActionKind::Requeue => {
+                let accepted_at = self.office.clock.now();
+                let entries: Vec<_> = ids.map(|id| Entry { id, accepted_at }).collect();
+                if !entries.is_empty() {
+                    ledger.enter(&entries).await.map_err(Unrecorded)?;
+                }
+            }
+            ActionKind::Reveal | ActionKind::TokenCreate | ActionKind::TokenRevoke => {}
         }
         Ok(())
     }

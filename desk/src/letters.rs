@@ -46,7 +46,8 @@ pub async fn list(State(desk): State<Arc<Desk>>, head: Parts) -> Result<Response
         *counts.entry(letters::code(&code)).or_default() += count;
     }
     let letters = listing.letters.into_iter().map(Listed::from).collect();
-    enveloped(Success::Found, "Dead letters", &Letters { letters, counts }, now)
+    let listed = Letters { letters, counts, are_some_held: listing.are_some_held };
+    enveloped(Success::Found, "Dead letters", &listed, now)
 }
 
 /// `GET …/{id}`: one of them, masked. With `reveal=true` as it is, which is put on record.
@@ -169,12 +170,17 @@ fn several(
 
 /// Some of them.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 #[schema(as = DeadLetters)]
 pub struct Letters {
     /// The oldest first.
+    #[expect(clippy::struct_field_names, reason = "as the answer has it")]
     letters: Vec<Listed>,
     /// How many match, by reason, those not listed included.
     counts: BTreeMap<String, u64>,
+    /// Whether somebody else goes through the letters right now: what they have in hand is not among
+    /// these.
+    are_some_held: bool,
 }
 
 /// A letter in a list.

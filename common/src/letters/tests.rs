@@ -95,7 +95,8 @@ impl ActionLog for Store {
 
 #[async_trait]
 impl Ledger for Store {
-    async fn enter(&self, _entries: &[Entry]) -> Result<(), StoreError> {
+    async fn enter(&self, entries: &[Entry]) -> Result<(), StoreError> {
+        tell(&self.story, format!("entered {}", entries.len()));
         Ok(())
     }
 
@@ -151,6 +152,16 @@ async fn what_is_done_to_a_letter_is_on_record_before_it_is_done() {
     let row = |number| row("requeue", number, "");
     let expected = [row(1), row(2), "handled 1".to_owned(), row(3), row(4), "handled 3".to_owned()];
     assert_eq!(*story.lock().unwrap(), expected);
+}
+
+#[tokio::test]
+async fn what_is_tried_again_is_entered_into_the_ledger_before() {
+    let (office, story) = office(1);
+    let order = ada();
+    let mut held = Letters::held(1);
+    held.letter.body = format!("{{\"id\":\"{}\"}}", Uuid::from_u128(7)).into();
+    office.recorder(ActionKind::Requeue, &order, &AtOnce).foresee(&[held]).await.unwrap();
+    assert_eq!(story.lock().unwrap()[1..], ["entered 1"]);
 }
 
 #[tokio::test]

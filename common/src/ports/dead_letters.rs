@@ -112,6 +112,8 @@ pub struct Listing {
     pub letters: Vec<ListedLetter>,
     /// How many there are of each reason, those not listed included.
     pub counts: BTreeMap<String, u64>,
+    /// Whether somebody else has letters in hand, which are not among these.
+    pub are_some_held: bool,
 }
 
 impl Listing {
@@ -126,7 +128,7 @@ impl Listing {
         // A queue gives back what was looked at, and not always to the same place.
         letters.sort_by_key(|letter| letter.first_seen_at);
         letters.truncate(limit as usize);
-        Self { letters, counts }
+        Self { letters, counts, are_some_held: false }
     }
 }
 

@@ -77,6 +77,7 @@ impl Drain {
     }
 
     async fn publish(&self, Parcel { content, count, ids }: Parcel) {
+        failpoint!("spool.before_publish");
         loop {
             self.ready().await;
             let published = timeout(DURABLE_WAIT, self.offer(content.clone())).await;

@@ -156,7 +156,8 @@ async fn nothing_is_unaccounted_for_through_kills_and_restarts() {
     assert!(system.verify().await.status.success());
 }
 
-async fn a_dead_letter_is_accounted_for(system: &TestSystem, is_embedded: bool) {
+/// Dead letters, each of which an edge has seen.
+async fn dead_letters(system: &TestSystem, is_embedded: bool) {
     make_letters(system, is_embedded, 3).await;
     let buried = ["fate=\"dead_lettered\""];
     let nothing = ["in_flight_submissions", "unaccounted_submissions", "followed_submissions"];
@@ -167,8 +168,26 @@ async fn a_dead_letter_is_accounted_for(system: &TestSystem, is_embedded: bool) 
             && nothing.iter().all(|name| metrics.sum(name, &[]) < 0.5)
     })
     .await;
+}
+
+async fn a_dead_letter_is_accounted_for(system: &TestSystem, is_embedded: bool) {
+    dead_letters(system, is_embedded).await;
     let metrics = Metrics::of(system.client()).await;
     assert!((metrics.sum("accepted_submissions_total", &[]) - 3.0).abs() < 0.5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_tried_again_and_vanishes_is_unaccounted_for() {
+    let backing = Servers::shared().await.backing().await;
+    let plan = TestSystem::distributed(backing).with_ingest(2).with_env(WINDOW, "1s");
+    let system = plan.with_env("SUPPORT_REPLY_WAIT", "0s").await;
+    dead_letters(&system, false).await;
+    system.worker(0).stop_gracefully().await;
+    let requeued = system.run(&["dead-letters", "requeue", "--all", "--rate", "off"]).await;
+    assert!(requeued.status.success(), "{requeued:?}");
+    until_shown(&system, "in_flight_submissions", 3.0).await;
+    system.backing().purge("support.intake").await;
+    until_shown(&system, "unaccounted_submissions", 3.0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

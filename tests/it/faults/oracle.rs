@@ -40,7 +40,9 @@ struct Told {
     unknown: BTreeSet<SubmissionId>,
 }
 
-#[tokio::test(flavor = "multi_thread")]
+/// More threads than processors: whoever shares something that should not be shared is interrupted in the
+/// midst of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 16)]
 async fn nobody_is_told_accepted_of_what_the_broker_refused() {
     let answers = figure("SUBMISSIONS", 4_000);
     let backing = Servers::shared().await.backing().await;

@@ -47,6 +47,8 @@ struct Walk {
     letters: Option<Consumer>,
     /// To come.
     left: u32,
+    /// Whether somebody else was under way when it began.
+    has_company: bool,
 }
 
 impl Walk {
@@ -60,9 +62,9 @@ impl Walk {
     ) -> Result<Self, Cause> {
         let channel = connection.channel().await?;
         topology::declare(&channel).await?;
-        let there = connection.depth(topology::DEAD_LETTERS).await?.messages;
-        let left = u32::try_from(there).unwrap_or(u32::MAX).min(letters_max);
-        let mut walk = Self { channel, letters: None, left };
+        let there = connection.depth(topology::DEAD_LETTERS).await?;
+        let left = u32::try_from(there.messages).unwrap_or(u32::MAX).min(letters_max);
+        let mut walk = Self { channel, letters: None, left, has_company: there.consumers > 0 };
         let prefetch = u16::try_from(left.min(held_max)).unwrap_or(u16::MAX);
         // To the broker none means that there is no bound.
         if prefetch > 0 {
@@ -221,6 +223,15 @@ impl Broker {
         limit: u32,
         see: impl Fn(&Delivery) -> T + Send,
     ) -> Result<Vec<T>, Cause> {
+        Ok(self.look_beside(limit, see).await?.0)
+    }
+
+    /// The same, and whether somebody else had letters in hand then.
+    async fn look_beside<T>(
+        &self,
+        limit: u32,
+        see: impl Fn(&Delivery) -> T + Send,
+    ) -> Result<(Vec<T>, bool), Cause> {
         let mut walk = Walk::begin(&self.inspection, WALK_MAX, WALK_MAX).await?;
         let mut seen = Vec::new();
         while let Some(letter) = walk.next().await? {
@@ -228,8 +239,9 @@ impl Broker {
                 seen.push(see(&letter));
             }
         }
+        let has_company = walk.has_company;
         walk.end(&self.inspection).await?;
-        Ok(seen)
+        Ok((seen, has_company))
     }
 
     async fn search(&self, id: &LetterId) -> Result<Option<FoundLetter>, Cause> {
@@ -315,8 +327,9 @@ impl DeadLetters for Broker {
             let body_bytes = body.len();
             ListedLetter { id, code, detail, first_seen_at, attempts, body_bytes }
         };
-        let all = self.look(WALK_MAX, listed).await.map_err(ConsumeError)?;
-        Ok(Listing::of(all, filter, limit))
+        let looked = self.look_beside(WALK_MAX, listed).await;
+        let (all, are_some_held) = looked.map_err(ConsumeError)?;
+        Ok(Listing { are_some_held, ..Listing::of(all, filter, limit) })
     }
 
     async fn find(&self, id: &LetterId) -> Result<Option<FoundLetter>, ConsumeError> {
