@@ -22,7 +22,7 @@ const IDS: [&str; 2] = ["4f0c2a91d3b7e658", "91d3b7e6584f0c2a"];
 /// `GET /api/support/admin/dead-letters`
 pub fn list(schemas: &mut Schemas) -> Operation {
     let told = Answer::enveloped::<Letters>(Success::Found, "The letters.", schemas);
-    let example = json!({"letters": [listed()], "counts": {"rejected": 1}, "someAreHeld": false});
+    let example = json!({"letters": [listed()], "counts": {"rejected": 1}, "areSomeHeld": false});
     let number = json!({
         "type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT,
     });
