@@ -10,6 +10,7 @@ use bytes::Bytes;
 use common::domain::SubmissionId;
 use common::envelope;
 use common::ports::queue::{PublishError, Publisher};
+use futures_util::future::join_all;
 use lapin::options::{BasicAckOptions, BasicGetOptions};
 use lapin::{Channel, Connection, ConnectionProperties};
 use tokio::task::JoinSet;
@@ -23,12 +24,15 @@ use crate::flow::figure;
 /// Who publish at the same time. Tasks that share a channel of the client get each other's confirms.
 const PUBLISHERS: usize = 16;
 
-/// Taken out at a time. In between the queue, which holds fewer than there are publishers, is full.
-const TAKEN: usize = 12;
+/// What each of them publishes at once.
+const TOGETHER: usize = 4;
+
+/// Taken out at a time. In between the queue, which holds fewer than are published at once, is full.
+const TAKEN: usize = 36;
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// Even an impatient publisher does not spin; and so about half of the answers are a yes.
-const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(10);
+const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(60);
 
 const INTAKE: &str = "support.intake";
 
@@ -49,7 +53,7 @@ async fn nobody_is_told_accepted_of_what_the_broker_refused() {
     let it = Installation::on(backing.clone());
     let publisher = it.backend.edge().await.publisher;
     until(Duration::from_secs(20), "the publisher is ready", async || publisher.is_ready()).await;
-    backing.set_policy(INTAKE, r#"{"max-length": 8}"#).await;
+    backing.set_policy(INTAKE, r#"{"max-length": 24}"#).await;
 
     let connection =
         Connection::connect(&backing.amqp_url, ConnectionProperties::default()).await.unwrap();
@@ -87,17 +91,23 @@ async fn publish(publisher: &Arc<dyn Publisher>, answers: usize) -> Told {
         let (publisher, next) = (Arc::clone(publisher), Arc::clone(&next));
         publishing.spawn(async move {
             let mut told = Told::default();
-            while next.fetch_add(1, Ordering::Relaxed) < answers {
-                let submission = submission(0);
-                let id = submission.id;
-                match publisher.publish(vec![submission]).await {
-                    Ok(()) => told.accepted.insert(id),
-                    Err(PublishError::Unconfirmed) => told.unknown.insert(id),
-                    Err(PublishError::Rejected | PublishError::Unavailable(_)) => {
-                        tokio::time::sleep(PAUSE_AFTER_REFUSAL).await;
-                        told.rejected.insert(id)
-                    }
-                };
+            while next.fetch_add(TOGETHER, Ordering::Relaxed) < answers {
+                let submissions = [(); TOGETHER].map(|()| submission(0));
+                let ids = submissions.each_ref().map(|submission| submission.id);
+                let outcomes = submissions.map(|submission| publisher.publish(vec![submission]));
+                let rejected_before = told.rejected.len();
+                for (id, outcome) in ids.into_iter().zip(join_all(outcomes).await) {
+                    match outcome {
+                        Ok(()) => told.accepted.insert(id),
+                        Err(PublishError::Unconfirmed) => told.unknown.insert(id),
+                        Err(PublishError::Rejected | PublishError::Unavailable(_)) => {
+                            told.rejected.insert(id)
+                        }
+                    };
+                }
+                if told.rejected.len() > rejected_before {
+                    tokio::time::sleep(PAUSE_AFTER_REFUSAL).await;
+                }
             }
             told
         });
