@@ -36,7 +36,7 @@ INTEGRATION = cargo test --workspace --test it
 MEASURED = cargo test --release --workspace --test it --
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit integration deps load corpus progress limits times events chaos kills restarts outage spool oracle mutants previous bench-smoke openapi deny doc clean
+.PHONY: help run test check unit integration deps load corpus progress limits times events chaos kills restarts outage spool oracle bench mutants previous bench-smoke openapi deny doc clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -108,6 +108,9 @@ spool: deps ## The broker killed under load, edges with a spool: none refused, n
 
 oracle: deps ## Of what the broker refused nothing is called accepted: SUBMISSIONS=100000
 	SUBMISSIONS=$(SUBMISSIONS) $(MEASURED) faults::oracle faults::trace --nocapture
+
+bench: deps ## What it does a second, beside its floors; `make bench BENCH='--seconds 5 --only look-up'`
+	cargo bench --workspace --bench bench -- $(BENCH)
 
 mutants: deps ## Break the code on purpose, each time another way, and see a test go red: MUTANTS=no-unique-id
 	tests/mutants/run $(MUTANTS)

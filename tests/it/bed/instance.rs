@@ -137,9 +137,14 @@ impl Instance {
         &self.client
     }
 
+    /// Its process id, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.pid()
+    }
+
     /// What it holds in memory, as the kernel counts it (`VmRSS`), in bytes.
     pub fn resident_bytes(&self) -> u64 {
-        let pid = self.process.pid().expect("it is running");
+        let pid = self.pid().expect("it is running");
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("its status");
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a figure");
         let kibibytes = line.split_whitespace().nth(1).expect("a number").parse::<u64>();

@@ -1,0 +1,122 @@
+//! Load at a fixed rate. A request's time counts from the moment at which it was due, also when no
+//! connection was free by then: who waits for a slow server's answer before asking again would not see
+//! how slow it is.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::Request;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::bed::wait::eventually;
+
+/// Makes the request of that number.
+pub type Make = Arc<dyn Fn(u64) -> Request<Full<Bytes>> + Send + Sync>;
+
+/// Requests that are due: their number, and since when.
+type Due = Arc<Mutex<mpsc::UnboundedReceiver<(u64, Instant)>>>;
+
+/// The times of a load.
+pub struct Latencies {
+    /// In order of size.
+    times: Vec<Duration>,
+    /// Not answered, or with 400 or more.
+    pub failed: usize,
+}
+
+impl Latencies {
+    /// The time within which so many of a thousand were answered.
+    pub fn permille(&self, permille: usize) -> Duration {
+        let last = self.times.len().saturating_sub(1);
+        self.times.get((self.times.len() * permille / 1_000).min(last)).copied().unwrap_or_default()
+    }
+
+    /// How many were answered.
+    pub fn answered(&self) -> usize {
+        self.times.len()
+    }
+}
+
+/// Sends so many requests a second over so many connections, for so long.
+pub async fn measure(
+    on: SocketAddr,
+    connections: usize,
+    per_second: f64,
+    seconds: u64,
+    make: Make,
+) -> Latencies {
+    let (hand_out, due) = mpsc::unbounded_channel();
+    let due = Arc::new(Mutex::new(due));
+    let mut sending = JoinSet::new();
+    for _ in 0..connections {
+        let connection = connect(on).await;
+        sending.spawn(send(connection, Arc::clone(&due), Arc::clone(&make)));
+    }
+    let until = Instant::now() + Duration::from_secs(seconds);
+    let mut ticks = interval(Duration::from_secs_f64(1.0 / per_second));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    for number in 0.. {
+        ticks.tick().await;
+        // Now, and not when the timer should have woken us: its millisecond is not the server's.
+        let now = Instant::now();
+        if now > until || hand_out.send((number, now)).is_err() {
+            break;
+        }
+    }
+    drop(hand_out);
+    let mut all = Latencies { times: Vec::new(), failed: 0 };
+    for Latencies { times, failed } in sending.join_all().await {
+        all.times.extend(times);
+        all.failed += failed;
+    }
+    all.times.sort_unstable();
+    all
+}
+
+async fn connect(on: SocketAddr) -> SendRequest<Full<Bytes>> {
+    let stream = eventually(Duration::from_secs(5), "the server takes a connection", async || {
+        TcpStream::connect(on).await
+    });
+    let stream = stream.await;
+    stream.set_nodelay(true).expect("no delay");
+    let (requests, connection) = handshake(TokioIo::new(stream)).await.expect("a handshake");
+    tokio::spawn(connection);
+    requests
+}
+
+/// Sends what is due on one connection until there is no more.
+async fn send(mut connection: SendRequest<Full<Bytes>>, due: Due, make: Make) -> Latencies {
+    let mut latencies = Latencies { times: Vec::new(), failed: 0 };
+    loop {
+        let next = due.lock().await.recv().await;
+        let Some((number, since)) = next else { return latencies };
+        match ask(&mut connection, make(number)).await {
+            Ok(true) => latencies.times.push(since.elapsed()),
+            Ok(false) => latencies.failed += 1,
+            Err(_) => {
+                latencies.failed += 1;
+                return latencies;
+            }
+        }
+    }
+}
+
+/// Whether the answer was below 400.
+async fn ask(
+    connection: &mut SendRequest<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+) -> hyper::Result<bool> {
+    connection.ready().await?;
+    let answer = connection.send_request(request).await?;
+    let is_good = answer.status().as_u16() < 400;
+    answer.into_body().collect().await?;
+    Ok(is_good)
+}
