@@ -136,25 +136,30 @@ impl ScriptedStore {
         mood.act().await.then_some(()).ok_or_else(secret)
     }
 
-    async fn find(&self, is_it: impl Fn(&Ticket) -> bool) -> Result<Option<Ticket>, StoreError> {
-        self.act().await?;
-        Ok(self.tickets.lock().unwrap().iter().find(|ticket| is_it(ticket)).cloned())
+    fn find(&self, is_it: impl Fn(&Ticket) -> bool) -> Option<Ticket> {
+        self.tickets.lock().unwrap().iter().find(|ticket| is_it(ticket)).cloned()
     }
 }
 
 #[async_trait]
 impl TicketReader for ScriptedStore {
-    async fn by_number(&self, number: &TicketNumber) -> Result<Option<Ticket>, StoreError> {
-        self.find(|ticket| ticket.number == *number).await
+    async fn by_numbers(
+        &self,
+        numbers: &[TicketNumber],
+    ) -> Result<Vec<Option<Ticket>>, StoreError> {
+        self.act().await?;
+        Ok(numbers.iter().map(|number| self.find(|ticket| ticket.number == *number)).collect())
     }
 
-    async fn by_id(&self, id: SubmissionId) -> Result<Option<Ticket>, StoreError> {
-        self.find(|ticket| ticket.id == id).await
+    async fn by_ids(&self, ids: &[SubmissionId]) -> Result<Vec<Option<Ticket>>, StoreError> {
+        self.act().await?;
+        Ok(ids.iter().map(|id| self.find(|ticket| ticket.id == *id)).collect())
     }
 
     async fn by_key(&self, key: KeyHash) -> Result<Option<Ticket>, StoreError> {
+        self.act().await?;
         let keys = self.keys.lock().unwrap().clone();
-        self.find(|ticket| keys.contains(&(key, ticket.id))).await
+        Ok(self.find(|ticket| keys.contains(&(key, ticket.id))))
     }
 }
 

@@ -7,9 +7,7 @@ use common::{
     config::CorsOrigins,
     domain::SubmissionIds,
     metrics::Exposition,
-    ports::{
-        backend::EdgePorts, claims::Claims, events::EventLog, queue::Publisher, store::TicketReader,
-    },
+    ports::{backend::EdgePorts, claims::Claims, events::EventLog, queue::Publisher},
 };
 use tokio::{sync::Semaphore, task::JoinError};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -24,6 +22,7 @@ use crate::{
     health::Health,
     hub::{Bounds, Hub},
     limits::Limits,
+    loader::Loader,
     measure,
     naming::NamingKeys,
     outlet::Outlet,
@@ -54,7 +53,7 @@ pub struct Edge {
     pub intake: Intake,
     pub outlet: Arc<Outlet>,
     pub waiting: Arc<Waiting>,
-    pub tickets: Arc<dyn TicketReader>,
+    pub tickets: Loader,
     pub look_ups: Condition,
     pub snapshots: Snapshots,
     pub event_log: Arc<dyn EventLog>,
@@ -213,7 +212,7 @@ pub fn start(
         intake,
         outlet,
         waiting,
-        tickets: ports.tickets,
+        tickets: Loader::start(ports.tickets),
         event_log: ports.event_log,
         look_ups: Condition::new("ticket look-up"),
         limits: Arc::new(limits),

@@ -17,6 +17,7 @@ mod health;
 mod hub;
 mod key;
 mod limits;
+mod loader;
 mod lookup;
 mod measure;
 mod naming;

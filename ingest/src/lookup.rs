@@ -54,7 +54,7 @@ pub async fn look_up(
     let Ok(number) = reference.to_ascii_uppercase().parse() else {
         return Err(not_found(&edge).await);
     };
-    match in_time(&edge, edge.tickets.by_number(&number)).await? {
+    match in_time(&edge, edge.tickets.by_number(number)).await? {
         Some(ticket) => enveloped(Success::Found, message, &Progress::from(&ticket), now),
         None => Err(Problem::TicketNotFound),
     }
@@ -71,7 +71,7 @@ pub fn text(reference: &Reference) -> &str {
 /// The answer to what is no number and no id, after a look-up that finds nothing.
 pub async fn not_found(edge: &Edge) -> Problem {
     let Ok(number) = NOBODYS.parse::<TicketNumber>() else { return Problem::TicketNotFound };
-    let found = in_time(edge, edge.tickets.by_number(&number)).await;
+    let found = in_time(edge, edge.tickets.by_number(number)).await;
     found.err().unwrap_or(Problem::TicketNotFound)
 }
 

@@ -9,10 +9,11 @@
 //! - `a_key_is_of_one_ticket`, whoever inserts what under it at the same time: another submission
 //!   under the key is a conflict, the same one is told the number it has;
 //! - `counters_are_handed_out_once`, to however many workers ask at a time, each year from zero;
-//! - `a_ticket_is_found_by_number_and_by_id`, every field as it was inserted;
+//! - `a_ticket_is_found_by_number_and_by_id`, every field as it was inserted, alone or together with
+//!   others, each in its own place;
 //! - `a_ticket_is_found_by_its_key`, and under no other.
 
-use std::ops::Range;
+use std::{ops::Range, slice};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -75,11 +76,23 @@ pub trait TicketWriter: Send + Sync {
 /// The edge's half.
 #[async_trait]
 pub trait TicketReader: Send + Sync {
+    /// The tickets with these numbers, each in the place of its number. What cannot be read in one of
+    /// them fails all.
+    async fn by_numbers(&self, numbers: &[TicketNumber])
+    -> Result<Vec<Option<Ticket>>, StoreError>;
+
+    /// The tickets made of these submissions, likewise.
+    async fn by_ids(&self, ids: &[SubmissionId]) -> Result<Vec<Option<Ticket>>, StoreError>;
+
     /// The ticket with this number.
-    async fn by_number(&self, number: &TicketNumber) -> Result<Option<Ticket>, StoreError>;
+    async fn by_number(&self, number: &TicketNumber) -> Result<Option<Ticket>, StoreError> {
+        Ok(self.by_numbers(slice::from_ref(number)).await?.pop().flatten())
+    }
 
     /// The ticket made of this submission.
-    async fn by_id(&self, id: SubmissionId) -> Result<Option<Ticket>, StoreError>;
+    async fn by_id(&self, id: SubmissionId) -> Result<Option<Ticket>, StoreError> {
+        Ok(self.by_ids(&[id]).await?.pop().flatten())
+    }
 
     /// The ticket of the submission that was sent under this key.
     async fn by_key(&self, key: KeyHash) -> Result<Option<Ticket>, StoreError>;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    hash::Hash,
     ops::Range,
 };
 
@@ -83,39 +84,46 @@ impl Store {
         let rows = bounded(async { query.fetch_all(&mut *self.lend().await?).await }).await?;
         Ok(rows.into_iter().map(|row| (row.id, row)).collect())
     }
-
-    async fn with_history(&self, row: Option<TicketRow>) -> Result<Option<Ticket>, StoreError> {
-        let Some(row) = row else { return Ok(None) };
-        let query = sqlx::query_as::<_, StatusRow>(include_str!("../../sql/status_history.sql"));
-        let query = query.bind(row.id);
-        let statuses = bounded(async { query.fetch_all(&mut *self.lend().await?).await }).await?;
-        let history = statuses.into_iter().map(StatusChange::try_from).collect::<Result<_, _>>()?;
-        Ok(Some(Ticket { history, ..Ticket::try_from(row)? }))
-    }
 }
 
 #[async_trait]
 impl TicketReader for Store {
-    async fn by_number(&self, number: &TicketNumber) -> Result<Option<Ticket>, StoreError> {
-        let query = sqlx::query_as::<_, TicketRow>(include_str!("../../sql/ticket_by_number.sql"));
-        let query = query.bind(number.to_string());
-        let row = bounded(async { query.fetch_optional(&mut *self.lend().await?).await }).await?;
-        self.with_history(row).await
+    async fn by_numbers(
+        &self,
+        numbers: &[TicketNumber],
+    ) -> Result<Vec<Option<Ticket>>, StoreError> {
+        let texts: Vec<_> = numbers.iter().map(ToString::to_string).collect();
+        let query = sqlx::query_as::<_, TicketRow>(include_str!("../../sql/tickets_by_number.sql"));
+        let query = query.bind(texts);
+        let rows = bounded(async { query.fetch_all(&mut *self.lend().await?).await }).await?;
+        in_place(rows, numbers, |ticket| &ticket.number)
     }
 
-    async fn by_id(&self, id: SubmissionId) -> Result<Option<Ticket>, StoreError> {
-        let query = sqlx::query_as::<_, TicketRow>(include_str!("../../sql/ticket_by_id.sql"));
-        let query = query.bind(id.as_uuid());
-        let row = bounded(async { query.fetch_optional(&mut *self.lend().await?).await }).await?;
-        self.with_history(row).await
+    async fn by_ids(&self, ids: &[SubmissionId]) -> Result<Vec<Option<Ticket>>, StoreError> {
+        let uuids: Vec<_> = ids.iter().map(|id| id.as_uuid()).collect();
+        let query = sqlx::query_as::<_, TicketRow>(include_str!("../../sql/tickets_by_id.sql"));
+        let query = query.bind(uuids);
+        let rows = bounded(async { query.fetch_all(&mut *self.lend().await?).await }).await?;
+        in_place(rows, ids, |ticket| &ticket.id)
     }
 
     async fn by_key(&self, key: KeyHash) -> Result<Option<Ticket>, StoreError> {
         let query = sqlx::query_as::<_, TicketRow>(include_str!("../../sql/ticket_by_key.sql"));
         let query = query.bind(key.0.to_vec());
         let row = bounded(async { query.fetch_optional(&mut *self.lend().await?).await }).await?;
-        self.with_history(row).await
+        row.map(Ticket::try_from).transpose()
     }
+}
+
+/// Each ticket in the place of its name, which may be asked for twice.
+fn in_place<K: Eq + Hash>(
+    rows: Vec<TicketRow>,
+    names: &[K],
+    name: fn(&Ticket) -> &K,
+) -> Result<Vec<Option<Ticket>>, StoreError> {
+    let tickets = rows.into_iter().map(Ticket::try_from).collect::<Result<Vec<_>, _>>()?;
+    let by_name: HashMap<_, _> = tickets.iter().map(|ticket| (name(ticket), ticket)).collect();
+    Ok(names.iter().map(|asked| by_name.get(asked).map(|&ticket| ticket.clone())).collect())
 }
 
 fn outcome(
@@ -198,13 +206,6 @@ struct ExistingRow {
 }
 
 #[derive(FromRow)]
-struct StatusRow {
-    version: i32,
-    status: String,
-    at: DateTime<Utc>,
-}
-
-#[derive(FromRow)]
 struct TicketRow {
     id: Uuid,
     number: String,
@@ -221,32 +222,38 @@ struct TicketRow {
     submitted_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     resolved_at: Option<DateTime<Utc>>,
+    /// Of every status it had, in order: at which version, which, and since when.
+    versions: Option<Vec<i32>>,
+    statuses: Option<Vec<String>>,
+    times: Option<Vec<DateTime<Utc>>>,
 }
 
 fn corrupt(column: &str) -> StoreError {
     StoreError::Corrupt(format!("tickets.{column}"))
 }
 
-impl TryFrom<StatusRow> for StatusChange {
-    type Error = StoreError;
-
-    fn try_from(row: StatusRow) -> Result<Self, StoreError> {
-        let status = row
-            .status
-            .parse()
-            .map_err(|_| StoreError::Corrupt("audit_entries.status".to_owned()))?;
-        let version = row.version.try_into();
-        let version =
-            version.map_err(|_| StoreError::Corrupt("audit_entries.version".to_owned()))?;
-        Ok(Self { version, status, at: row.at })
+impl TicketRow {
+    fn history(&mut self) -> Result<Vec<StatusChange>, StoreError> {
+        let corrupt = |column| StoreError::Corrupt(format!("audit_entries.{column}"));
+        let versions = self.versions.take().unwrap_or_default();
+        let statuses = self.statuses.take().unwrap_or_default();
+        let times = self.times.take().unwrap_or_default();
+        let steps = versions.into_iter().zip(statuses).zip(times);
+        let change = |((version, status), at): ((i32, String), _)| {
+            let version = version.try_into().map_err(|_| corrupt("version"))?;
+            let status = status.parse().map_err(|_| corrupt("status"))?;
+            Ok(StatusChange { version, status, at })
+        };
+        steps.map(change).collect()
     }
 }
 
 impl TryFrom<TicketRow> for Ticket {
     type Error = StoreError;
 
-    fn try_from(row: TicketRow) -> Result<Self, StoreError> {
+    fn try_from(mut row: TicketRow) -> Result<Self, StoreError> {
         Ok(Self {
+            history: row.history()?,
             id: row.id.into(),
             number: row.number.parse().map_err(|_| corrupt("number"))?,
             form: Form {
@@ -264,7 +271,6 @@ impl TryFrom<TicketRow> for Ticket {
             submitted_at: row.submitted_at,
             updated_at: row.updated_at,
             resolved_at: row.resolved_at,
-            history: Vec::new(),
         })
     }
 }

@@ -338,15 +338,15 @@ async fn no_look_up_reads_a_whole_table() {
     let (_dir, backend) = backend().await;
     for (sql, index) in [
         (
-            concat!("EXPLAIN QUERY PLAN ", include_str!("../../sql/ticket_by_number.sql")),
+            concat!("EXPLAIN QUERY PLAN ", include_str!("../../sql/tickets_by_number.sql")),
             "SEARCH tickets USING INDEX tickets_number_key",
         ),
         (
-            concat!("EXPLAIN QUERY PLAN ", include_str!("../../sql/ticket_by_id.sql")),
+            concat!("EXPLAIN QUERY PLAN ", include_str!("../../sql/tickets_by_id.sql")),
             "SEARCH tickets USING INDEX sqlite_autoindex_tickets_1",
         ),
         (
-            concat!("EXPLAIN QUERY PLAN ", include_str!("../../sql/status_history.sql")),
+            concat!("EXPLAIN QUERY PLAN ", include_str!("../../sql/ticket_by_key.sql")),
             "SEARCH audit_entries USING INDEX audit_entries_ticket_id_idx",
         ),
         (
@@ -361,6 +361,8 @@ async fn no_look_up_reads_a_whole_table() {
         let rows = sqlx::query(sql).fetch_all(&backend.store.readers).await.unwrap();
         let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
         assert!(plan.iter().any(|step| step.starts_with(index)), "{plan:#?}");
-        assert!(!plan.iter().any(|step| step.starts_with("SCAN")), "{plan:#?}");
+        // What was asked for is a table, too.
+        let scans = plan.iter().filter(|step| step.starts_with("SCAN"));
+        assert!(scans.clone().all(|step| step.starts_with("SCAN asked ")), "{plan:#?}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    hash::Hash,
     ops::Range,
     str::FromStr,
 };
@@ -37,33 +38,42 @@ impl TicketWriter for Store {
 
 #[async_trait]
 impl TicketReader for Store {
-    async fn by_number(&self, number: &TicketNumber) -> Result<Option<Ticket>, StoreError> {
-        self.ticket(include_str!("../../sql/ticket_by_number.sql"), number.to_string()).await
+    async fn by_numbers(
+        &self,
+        numbers: &[TicketNumber],
+    ) -> Result<Vec<Option<Ticket>>, StoreError> {
+        let texts: Vec<_> = numbers.iter().map(ToString::to_string).collect();
+        let rows = self.rows(include_str!("../../sql/tickets_by_number.sql"), json(&texts)?);
+        in_place(rows.await?, numbers, |ticket| &ticket.number)
     }
 
-    async fn by_id(&self, id: SubmissionId) -> Result<Option<Ticket>, StoreError> {
-        self.ticket(include_str!("../../sql/ticket_by_id.sql"), id.to_string()).await
+    async fn by_ids(&self, ids: &[SubmissionId]) -> Result<Vec<Option<Ticket>>, StoreError> {
+        let texts: Vec<_> = ids.iter().map(ToString::to_string).collect();
+        let rows = self.rows(include_str!("../../sql/tickets_by_id.sql"), json(&texts)?);
+        in_place(rows.await?, ids, |ticket| &ticket.id)
     }
 
     async fn by_key(&self, key: KeyHash) -> Result<Option<Ticket>, StoreError> {
-        self.ticket(include_str!("../../sql/ticket_by_key.sql"), hex(&key.0)).await
+        let mut rows = self.rows(include_str!("../../sql/ticket_by_key.sql"), hex(&key.0)).await?;
+        rows.pop().map(Ticket::try_from).transpose()
     }
 }
 
 impl Store {
-    /// Two statements, so a change may fall between them: the history can be one step ahead of the
-    /// ticket. Neither is ever wrong, and the next look-up has both.
-    async fn ticket(&self, sql: &'static str, key: String) -> Result<Option<Ticket>, StoreError> {
-        let row: Option<TicketRow> =
-            sqlx::query_as(sql).bind(key).fetch_optional(&self.readers).await.map_err(failure)?;
-        let Some(row) = row else { return Ok(None) };
-        let history: Vec<StatusRow> = sqlx::query_as(include_str!("../../sql/status_history.sql"))
-            .bind(&row.id)
-            .fetch_all(&self.readers)
-            .await
-            .map_err(failure)?;
-        Ticket::try_from(StoredTicket { row, history }).map(Some)
+    async fn rows(&self, sql: &'static str, names: String) -> Result<Vec<TicketRow>, StoreError> {
+        sqlx::query_as(sql).bind(names).fetch_all(&self.readers).await.map_err(failure)
     }
+}
+
+/// Each ticket in the place of its name, which may be asked for twice.
+fn in_place<K: Eq + Hash>(
+    rows: Vec<TicketRow>,
+    names: &[K],
+    name: fn(&Ticket) -> &K,
+) -> Result<Vec<Option<Ticket>>, StoreError> {
+    let tickets = rows.into_iter().map(Ticket::try_from).collect::<Result<Vec<_>, _>>()?;
+    let by_name: HashMap<_, _> = tickets.iter().map(|ticket| (name(ticket), ticket)).collect();
+    Ok(names.iter().map(|asked| by_name.get(asked).map(|&ticket| ticket.clone())).collect())
 }
 
 struct ReserveCounters {
@@ -281,24 +291,14 @@ struct TicketRow {
     submitted_at: String,
     updated_at: String,
     resolved_at: Option<String>,
+    /// JSON array of `[version, status, at]`, a status it had each, in order.
+    history: String,
 }
 
-#[derive(FromRow)]
-struct StatusRow {
-    version: u32,
-    status: String,
-    at: String,
-}
-
-struct StoredTicket {
-    row: TicketRow,
-    history: Vec<StatusRow>,
-}
-
-impl TryFrom<StoredTicket> for Ticket {
+impl TryFrom<TicketRow> for Ticket {
     type Error = StoreError;
 
-    fn try_from(StoredTicket { row, history }: StoredTicket) -> Result<Self, StoreError> {
+    fn try_from(row: TicketRow) -> Result<Self, StoreError> {
         let resolved_at = row.resolved_at.as_deref();
         Ok(Self {
             id: row.read::<uuid::Uuid>("id", &row.id)?.into(),
@@ -308,7 +308,7 @@ impl TryFrom<StoredTicket> for Ticket {
             submitted_at: row.read("submitted_at", &row.submitted_at)?,
             updated_at: row.read("updated_at", &row.updated_at)?,
             resolved_at: resolved_at.map(|at| row.read("resolved_at", at)).transpose()?,
-            history: history.iter().map(|entry| entry.of(&row.number)).collect::<Result<_, _>>()?,
+            history: row.history()?,
             form: Form {
                 subject: row.read("subject", &row.subject)?,
                 name: Name::stored(row.name),
@@ -327,12 +327,15 @@ impl TicketRow {
     fn read<T: FromStr>(&self, column: &str, text: &str) -> Result<T, StoreError> {
         read("tickets", &self.number, column, text)
     }
-}
 
-impl StatusRow {
-    fn of(&self, number: &str) -> Result<StatusChange, StoreError> {
-        let status = read("audit_entries", number, "status", &self.status)?;
-        let at = read("audit_entries", number, "at", &self.at)?;
-        Ok(StatusChange { version: self.version, status, at })
+    fn history(&self) -> Result<Vec<StatusChange>, StoreError> {
+        let steps: Vec<(u32, String, String)> = serde_json::from_str(&self.history)
+            .map_err(|_| corrupt("audit_entries", &self.number, "status"))?;
+        let change = |(version, status, at): (u32, String, String)| {
+            let status = read("audit_entries", &self.number, "status", &status)?;
+            let at = read("audit_entries", &self.number, "at", &at)?;
+            Ok(StatusChange { version, status, at })
+        };
+        steps.into_iter().map(change).collect()
     }
 }
