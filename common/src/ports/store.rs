@@ -13,7 +13,7 @@
 //!   others, each in its own place;
 //! - `a_ticket_is_found_by_its_key`, and under no other.
 
-use std::{ops::Range, slice};
+use std::{collections::HashMap, hash::Hash, ops::Range, slice};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -96,4 +96,20 @@ pub trait TicketReader: Send + Sync {
 
     /// The ticket of the submission that was sent under this key.
     async fn by_key(&self, key: KeyHash) -> Result<Option<Ticket>, StoreError>;
+}
+
+/// What [`TicketReader`] gives back of the rows that a store found: each ticket in the place of its
+/// name, which may be asked for twice.
+pub fn in_place<R, K>(
+    rows: Vec<R>,
+    names: &[K],
+    name: fn(&Ticket) -> &K,
+) -> Result<Vec<Option<Ticket>>, StoreError>
+where
+    Ticket: TryFrom<R, Error = StoreError>,
+    K: Eq + Hash,
+{
+    let tickets = rows.into_iter().map(Ticket::try_from).collect::<Result<Vec<_>, _>>()?;
+    let by_name: HashMap<_, _> = tickets.iter().map(|ticket| (name(ticket), ticket)).collect();
+    Ok(names.iter().map(|asked| by_name.get(asked).map(|&ticket| ticket.clone())).collect())
 }

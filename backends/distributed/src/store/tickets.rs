@@ -2,7 +2,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    hash::Hash,
     ops::Range,
 };
 
@@ -13,7 +12,7 @@ use common::{
         ClientTimestamp, Email, Fingerprint, Form, KeyHash, Message, Name, NewTicket, PageUrl,
         StatusChange, SubmissionId, Ticket, TicketNumber, UserAgent, UserId,
     },
-    ports::store::{Inserted, StoreError, TicketReader, TicketWriter},
+    ports::store::{Inserted, StoreError, TicketReader, TicketWriter, in_place},
 };
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -113,17 +112,6 @@ impl TicketReader for Store {
         let row = bounded(async { query.fetch_optional(&mut *self.lend().await?).await }).await?;
         row.map(Ticket::try_from).transpose()
     }
-}
-
-/// Each ticket in the place of its name, which may be asked for twice.
-fn in_place<K: Eq + Hash>(
-    rows: Vec<TicketRow>,
-    names: &[K],
-    name: fn(&Ticket) -> &K,
-) -> Result<Vec<Option<Ticket>>, StoreError> {
-    let tickets = rows.into_iter().map(Ticket::try_from).collect::<Result<Vec<_>, _>>()?;
-    let by_name: HashMap<_, _> = tickets.iter().map(|ticket| (name(ticket), ticket)).collect();
-    Ok(names.iter().map(|asked| by_name.get(asked).map(|&ticket| ticket.clone())).collect())
 }
 
 fn outcome(

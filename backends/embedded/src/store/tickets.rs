@@ -2,7 +2,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    hash::Hash,
     ops::Range,
     str::FromStr,
 };
@@ -14,7 +13,7 @@ use common::{
         StatusChange, SubmissionId, Ticket, TicketNumber, UserAgent, UserId,
     },
     keys::hex,
-    ports::store::{Inserted, StoreError, TicketReader, TicketWriter},
+    ports::store::{Inserted, StoreError, TicketReader, TicketWriter, in_place},
 };
 use serde::Serialize;
 use sqlx::{FromRow, SqliteConnection};
@@ -63,17 +62,6 @@ impl Store {
     async fn rows(&self, sql: &'static str, names: String) -> Result<Vec<TicketRow>, StoreError> {
         sqlx::query_as(sql).bind(names).fetch_all(&self.readers).await.map_err(failure)
     }
-}
-
-/// Each ticket in the place of its name, which may be asked for twice.
-fn in_place<K: Eq + Hash>(
-    rows: Vec<TicketRow>,
-    names: &[K],
-    name: fn(&Ticket) -> &K,
-) -> Result<Vec<Option<Ticket>>, StoreError> {
-    let tickets = rows.into_iter().map(Ticket::try_from).collect::<Result<Vec<_>, _>>()?;
-    let by_name: HashMap<_, _> = tickets.iter().map(|ticket| (name(ticket), ticket)).collect();
-    Ok(names.iter().map(|asked| by_name.get(asked).map(|&ticket| ticket.clone())).collect())
 }
 
 struct ReserveCounters {
