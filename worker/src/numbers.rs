@@ -10,9 +10,9 @@ use common::{
 };
 use tokio::sync::Mutex;
 
-/// Counters reserved at a time: one round trip for several small batches. A worker that stops
-/// loses what it has left, which shows nowhere: numbers are permuted.
-const BLOCK: u32 = 100;
+/// Counters reserved at a time: one round trip, with its flush to disk, for several batches. A worker
+/// that stops loses what it has left, which shows nowhere: numbers are permuted.
+const BLOCK: u32 = 1_000;
 
 /// Hands out numbers to the lanes of one worker.
 pub(crate) struct Numbers {

@@ -6,8 +6,10 @@
 
 use std::{fmt, str::FromStr};
 
-use aes::Aes256;
-use fpe::ff1::{FF1, FlexibleNumeralString};
+use aes::{
+    Aes256,
+    cipher::{BlockCipherEncrypt, KeyInit},
+};
 use thiserror::Error;
 
 use crate::keys::NumberKey;
@@ -65,61 +67,163 @@ impl FromStr for TicketNumber {
 }
 
 /// Turns a year's counter into ticket numbers and back.
-pub struct NumberCipher {
-    ff1: FF1<Aes256>,
-}
+pub struct NumberCipher(Ff1);
 
 impl NumberCipher {
     /// Derives its own key from the installation's.
     #[must_use]
     pub fn new(key: &NumberKey) -> Self {
-        #[expect(
-            clippy::expect_used,
-            reason = "the key is 32 bytes and the radix 10, both allowed"
-        )]
-        let ff1 = FF1::new(&key.derive("ticket-number"), 10).expect("radix 10 is allowed");
-        Self { ff1 }
+        Self(Ff1 { aes: Aes256::new(&key.derive("ticket-number").into()) })
     }
 
     /// The number for the `counter`-th ticket of `year`, counting from zero: six digits for the
     /// first million, seven up to ten million, and so on.
     #[must_use]
     pub fn number(&self, year: u16, counter: u64) -> TicketNumber {
-        let plain = format!("{counter:0DIGITS_MIN$}");
-        let numerals = FlexibleNumeralString::from(numerals(&plain));
-        #[expect(clippy::expect_used, reason = "six or more decimal digits are in FF1's domain")]
-        let permuted = self.ff1.encrypt(&year.to_be_bytes(), &numerals).expect("decimal digits");
-        TicketNumber { year, digits: text(&Vec::from(permuted)) }
+        let length = digits_of(counter);
+        let permuted = self.0.encrypt(year, length, counter.into());
+        TicketNumber { year, digits: format!("{permuted:0length$}") }
     }
 
     /// The counter a number stands for; `None` when this key never made it.
     #[must_use]
     pub fn counter(&self, number: &TicketNumber) -> Option<u64> {
-        let numerals = FlexibleNumeralString::from(numerals(&number.digits));
-        let plain = self.ff1.decrypt(&number.year.to_be_bytes(), &numerals).ok()?;
-        let plain = text(&Vec::from(plain));
-        let counter = plain.parse().ok()?;
+        let TicketNumber { year, digits } = number;
+        let counter = self.0.decrypt(*year, digits.len(), digits.parse().ok()?);
+        let counter = u64::try_from(counter).ok()?;
         // A longer domain starts where the shorter one is used up, so a leading zero is foreign.
-        (format!("{counter:0DIGITS_MIN$}") == plain).then_some(counter)
+        (digits_of(counter) == digits.len()).then_some(counter)
     }
 }
 
-fn numerals(digits: &str) -> Vec<u16> {
-    digits.bytes().map(|digit| u16::from(digit - b'0')).collect()
+fn digits_of(counter: u64) -> usize {
+    counter.checked_ilog10().map_or(1, |log| log as usize + 1).max(DIGITS_MIN)
 }
 
-fn text(numerals: &[u16]) -> String {
-    numerals.iter().filter_map(|numeral| char::from_digit(u32::from(*numeral), 10)).collect()
+/// FF1 over up to twenty decimal digits and with a tweak of two bytes. In these bounds a half is a
+/// `u64`, and what is hashed in a round is two blocks.
+struct Ff1 {
+    aes: Aes256,
+}
+
+/// A permutation's halves: how many digits each has, and what the first block of every round becomes.
+struct Halves {
+    digits: [u32; 2],
+    first_block: u128,
+}
+
+const ROUNDS: u8 = 10;
+
+impl Ff1 {
+    fn encrypt(&self, year: u16, length: usize, value: u128) -> u128 {
+        let halves = self.halves(length);
+        let (mut a, mut b) = halves.split(value);
+        for round in 0..ROUNDS {
+            let c = (u128::from(a) + self.round(&halves, year, round, b)) % halves.domain(round);
+            (a, b) = (b, low(c));
+        }
+        halves.join(a, b)
+    }
+
+    fn decrypt(&self, year: u16, length: usize, value: u128) -> u128 {
+        let halves = self.halves(length);
+        let (mut a, mut b) = halves.split(value);
+        for round in (0..ROUNDS).rev() {
+            let domain = halves.domain(round);
+            let c = u128::from(b) + domain - self.round(&halves, year, round, a) % domain;
+            (a, b) = (low(c % domain), a);
+        }
+        halves.join(a, b)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "at most twenty digits")]
+    fn halves(&self, length: usize) -> Halves {
+        let (length, first) = (length as u32, length as u32 / 2);
+        // Version 1, method 2, 10 rounds; radix 10; then the lengths of half, whole and tweak.
+        let mut block = [1, 2, 1, 0, 0, 10, ROUNDS, 0, 0, 0, 0, 0, 0, 0, 0, 2];
+        block[7] = first.to_be_bytes()[3];
+        block[8..12].copy_from_slice(&length.to_be_bytes());
+        let first_block = self.block(u128::from_be_bytes(block));
+        Halves { digits: [first, length - first], first_block }
+    }
+
+    /// What a round adds to one half, given the other.
+    fn round(&self, halves: &Halves, tweak: u16, round: u8, half: u64) -> u128 {
+        // The half is at the end, in as many bytes as it may need, the round before it, zeros before that.
+        let bytes = halves.bytes();
+        let block = u128::from(tweak) << 112 | u128::from(round) << (8 * bytes) | u128::from(half);
+        let hashed = self.block(halves.first_block ^ block);
+        // As many bytes of it as the half has, rounded up to words, and a word.
+        hashed >> (8 * (16 - (bytes.next_multiple_of(4) + 4)))
+    }
+
+    fn block(&self, block: u128) -> u128 {
+        let mut block = block.to_be_bytes().into();
+        self.aes.encrypt_block(&mut block);
+        u128::from_be_bytes(block.into())
+    }
+}
+
+impl Halves {
+    /// Bytes that hold the longer half.
+    const fn bytes(&self) -> u32 {
+        10_u64.pow(self.digits[1]).ilog2() / 8 + 1
+    }
+
+    /// How many values a half has that a round changes.
+    fn domain(&self, round: u8) -> u128 {
+        10_u128.pow(self.digits[usize::from(round % 2)])
+    }
+
+    fn split(&self, value: u128) -> (u64, u64) {
+        let second = 10_u128.pow(self.digits[1]);
+        (low(value / second), low(value % second))
+    }
+
+    fn join(&self, a: u64, b: u64) -> u128 {
+        u128::from(a) * 10_u128.pow(self.digits[1]) + u128::from(b)
+    }
+}
+
+/// A half, which is below 10^10.
+#[expect(clippy::cast_possible_truncation, reason = "ten digits fit")]
+const fn low(half: u128) -> u64 {
+    half as u64
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
+    use fpe::ff1::{FF1, FlexibleNumeralString};
+
     use super::*;
 
     fn cipher() -> NumberCipher {
         NumberCipher::new(&NumberKey::from_hex(&"42".repeat(32)).unwrap())
+    }
+
+    #[test]
+    fn the_permutation_is_that_of_nist() {
+        let key = NumberKey::from_hex(&"42".repeat(32)).unwrap().derive("ticket-number");
+        let reference = FF1::<Aes256>::new(&key, 10).unwrap();
+        for length in DIGITS_MIN..=DIGITS_MAX {
+            let domain = 10_u128.pow(u32::try_from(length).unwrap());
+            for value in [0, 1, 7, domain / 3, domain / 2, domain - 2, domain - 1] {
+                for year in [0_u16, 1970, 2026, 9999] {
+                    let digits = format!("{value:0length$}");
+                    let numerals: Vec<_> = digits.bytes().map(|it| u16::from(it - b'0')).collect();
+                    let numerals = FlexibleNumeralString::from(numerals);
+                    let expected = reference.encrypt(&year.to_be_bytes(), &numerals).unwrap();
+                    let expected = Vec::from(expected);
+                    let permuted = cipher().0.encrypt(year, length, value);
+                    let told = format!("{permuted:0length$}");
+                    let told: Vec<_> = told.bytes().map(|it| u16::from(it - b'0')).collect();
+                    assert_eq!(told, expected, "{year} {digits}");
+                    assert_eq!(cipher().0.decrypt(year, length, permuted), value);
+                }
+            }
+        }
     }
 
     #[test]
