@@ -1,6 +1,6 @@
 //! Time and randomness as parameters, so that a test can stand at midnight on 31 December.
 
-use std::time::Instant;
+use std::{cell::RefCell, time::Instant};
 
 use chrono::{DateTime, SubsecRound, Utc};
 
@@ -51,14 +51,67 @@ pub trait Entropy: Send + Sync {
     fn fill(&self, bytes: &mut [u8]);
 }
 
-/// The operating system's generator.
+/// The operating system's generator, asked for a page at a time: a request needs some bytes three times.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemEntropy;
 
+/// Bytes drawn at a time.
+const DRAWN: usize = 1_024;
+
+/// Random bytes that a thread has drawn, of which those from the place on were given to nobody.
+struct Drawn {
+    bytes: [u8; DRAWN],
+    next: usize,
+}
+
+thread_local! {
+    static DRAWN_HERE: RefCell<Drawn> = const { RefCell::new(Drawn { bytes: [0; DRAWN], next: DRAWN }) };
+}
+
 impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) {
-        // A system without a working generator cannot issue secrets, and nothing is left to do.
-        #[expect(clippy::expect_used, reason = "the only alternative is a guessable secret")]
-        getrandom::fill(bytes).expect("the operating system's random generator answers");
+        if bytes.len() > DRAWN {
+            return draw(bytes);
+        }
+        DRAWN_HERE.with_borrow_mut(|drawn| {
+            if DRAWN - drawn.next < bytes.len() {
+                draw(&mut drawn.bytes);
+                drawn.next = 0;
+            }
+            let given = &mut drawn.bytes[drawn.next..][..bytes.len()];
+            bytes.copy_from_slice(given);
+            // What became a secret is not kept here as well.
+            given.fill(0);
+            drawn.next += bytes.len();
+        });
+    }
+}
+
+fn draw(bytes: &mut [u8]) {
+    // A system without a working generator cannot issue secrets, and nothing is left to do.
+    #[expect(clippy::expect_used, reason = "the only alternative is a guessable secret")]
+    getrandom::fill(bytes).expect("the operating system's random generator answers");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, thread};
+
+    use super::*;
+
+    #[test]
+    fn no_bytes_are_given_twice_however_many_and_wherever() {
+        let draw = || {
+            let lengths = [16, 40, 8, 1_000, 1_024, 16, 2_000, 16, 16].into_iter().cycle();
+            let drawn = lengths.take(500).flat_map(|length| {
+                let mut bytes = vec![0; length];
+                SystemEntropy.fill(&mut bytes);
+                bytes.chunks_exact(8).map(<[u8]>::to_vec).collect::<Vec<_>>()
+            });
+            drawn.collect::<Vec<_>>()
+        };
+        let threads: Vec<_> = (0..4).map(|_| thread::spawn(draw)).collect();
+        let all: Vec<_> = threads.into_iter().flat_map(|it| it.join().unwrap()).collect();
+        assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
     }
 }
