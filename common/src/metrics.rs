@@ -12,7 +12,7 @@ use ::metrics::{Key, KeyName, Label, Level, Metadata, Unit, with_recorder};
 pub type Exposition = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// Names and values of a series' labels.
-pub type Labels<'a> = &'a [(&'static str, &'a str)];
+pub type Labels<'a> = &'a [(&'static str, &'static str)];
 
 /// What a metric is.
 #[derive(Debug)]
@@ -59,8 +59,8 @@ const SIZES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_
 const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);
 
 fn key(metric: &Metric, labels: Labels<'_>) -> Key {
-    let label = |(name, value): &(&'static str, &str)| Label::new(*name, (*value).to_owned());
-    Key::from_parts(metric.name, labels.iter().map(label).collect::<Vec<_>>())
+    let labels = labels.iter().map(|(name, value)| Label::from_static_parts(name, value));
+    Key::from_parts(metric.name, labels.collect::<Vec<_>>())
 }
 
 impl Counter {

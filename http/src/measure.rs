@@ -1,6 +1,9 @@
 //! The figures of each request.
 
-use std::time::Duration;
+use std::{
+    sync::{PoisonError, RwLock},
+    time::Duration,
+};
 
 use axum::{
     extract::MatchedPath,
@@ -22,13 +25,28 @@ pub fn request(
     problem: Option<&Problem>,
     elapsed: Duration,
 ) {
-    let route = route.map_or(NO_ROUTE, MatchedPath::as_str);
+    let route = route.map_or(NO_ROUTE, |route| for_ever(route.as_str()));
     let status = class(response.status());
     let labels = [("route", route), ("method", method_label(method)), ("status", status)];
     HTTP_REQUEST_DURATION.record(elapsed, &labels);
     if let Some(problem) = problem {
         HTTP_PROBLEMS.increment(&[("code", problem.code())]);
     }
+}
+
+/// The route as a label, which lives as long as its series. There are as many as the program has routes.
+fn for_ever(route: &str) -> &'static str {
+    static ROUTES: RwLock<Vec<&'static str>> = RwLock::new(Vec::new());
+    let find = |routes: &[&'static str]| routes.iter().copied().find(|known| *known == route);
+    let known = find(&ROUTES.read().unwrap_or_else(PoisonError::into_inner));
+    known.unwrap_or_else(|| {
+        let mut routes = ROUTES.write().unwrap_or_else(PoisonError::into_inner);
+        find(&routes).unwrap_or_else(|| {
+            let route: &'static str = Box::leak(route.into());
+            routes.push(route);
+            route
+        })
+    })
 }
 
 /// Strangers invent methods; those are one.

@@ -34,7 +34,7 @@ pub fn whole_seconds(duration: Duration) -> u64 {
 }
 
 /// Counts what a limit decided, and who did: `all` instances, or which of one instance's own means.
-pub fn measure(policy: Policy, is_admitted: bool, by: &str) {
+pub fn measure(policy: Policy, is_admitted: bool, by: &'static str) {
     let outcome = if is_admitted { "admitted" } else { "refused" };
     LIMIT_DECISIONS.increment(&[("policy", policy.as_str()), ("outcome", outcome), ("by", by)]);
 }

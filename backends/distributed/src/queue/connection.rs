@@ -58,14 +58,29 @@ async fn begin(channel: &Channel, queue: &str, prefetch: u16) -> Result<Consumer
     answered(channel.basic_consume(queue.into(), "".into(), options, none)).await
 }
 
+/// Longest frame where only messages of ours come and go, unless the address says another: the client keeps
+/// two buffers of 32 frames for each connection. A message's properties travel in one frame, so where
+/// strangers' messages are consumed, or buried as they came, it is the broker's own, 128 KiB as a rule.
+const FRAME_BYTES_OF_OURS: u32 = 32 * 1_024;
+
 /// Opens a connection that does not try to repair itself.
-pub(super) async fn connect(uri: &AMQPUri, name: &str) -> Result<Connection, Cause> {
+pub(super) async fn connect(uri: &AMQPUri, name: &'static str) -> Result<Connection, Cause> {
     let properties = ConnectionProperties::default().with_connection_name(name.into());
     let connecting = Connection::connect_uri(uri.clone(), properties);
     let connected = answered(connecting).await;
     let counter = if connected.is_ok() { BROKER_CONNECTIONS } else { BROKER_FAILURES };
     counter.increment(&[("connection", name)]);
     connected
+}
+
+/// The same for messages of ours alone, in less memory.
+pub(super) async fn connect_for_ours(
+    uri: &AMQPUri,
+    name: &'static str,
+) -> Result<Connection, Cause> {
+    let mut uri = uri.clone();
+    uri.query.frame_max.get_or_insert(FRAME_BYTES_OF_OURS);
+    connect(&uri, name).await
 }
 
 /// Says good-bye. A broker that does not answer has nothing to lose by it.

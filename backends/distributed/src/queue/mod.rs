@@ -11,6 +11,7 @@ mod consumer;
 mod dead_letters;
 mod events;
 mod feed;
+mod in_flight;
 mod intake;
 mod letter;
 mod publisher;

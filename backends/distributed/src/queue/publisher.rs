@@ -4,7 +4,7 @@
 //! channel of this client get each other's confirms, and rejected messages are then reported as
 //! accepted.
 
-use std::{panic::AssertUnwindSafe, pin::Pin, time::Duration};
+use std::{mem, panic::AssertUnwindSafe, pin::Pin, time::Duration};
 
 use backon::Retryable;
 use bytes::Bytes;
@@ -13,9 +13,9 @@ use common::{
     ports::queue::{PublishError, Receipt},
     retry::{REVIVAL_PAUSE, persistently},
 };
-use futures_util::{FutureExt, Stream, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures_util::{FutureExt, Stream, StreamExt, future::maybe_done, poll};
 use lapin::{
-    BasicProperties, Channel, Confirmation, Connection, Event,
+    BasicProperties, Channel, Connection, Event,
     options::{BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions},
     types::FieldTable,
     uri::AMQPUri,
@@ -28,7 +28,8 @@ use tracing::{error, info, warn};
 
 use super::{
     Broker,
-    connection::{answered, close, connect},
+    connection::{answered, close, connect, connect_for_ours},
+    in_flight::{Confirmed, InFlight},
     receipts,
     topology::Topology,
 };
@@ -62,7 +63,7 @@ pub(super) struct Message {
 
 struct Request {
     message: Message,
-    confirmed: oneshot::Sender<Result<(), PublishError>>,
+    confirmed: Confirmed,
 }
 
 /// A handle on the task that owns a publishing channel, and replaces it when lost. The task ends
@@ -191,16 +192,17 @@ impl Owner {
             tokio::select! {
                 session = &mut opening => return session.ok(),
                 request = requests.recv() => {
-                    let no_broker = PublishError::Unavailable("not connected to the broker".into());
                     // Whoever asked may have left.
-                    let _ = request?.confirmed.send(Err(no_broker));
+                    let _ = request?.confirmed.send(Err(no_broker()));
                 }
             }
         }
     }
 }
 
-type Settled = (Result<(), PublishError>, oneshot::Sender<Result<(), PublishError>>);
+fn no_broker() -> PublishError {
+    PublishError::Unavailable("not connected to the broker".into())
+}
 
 /// One connection, one channel, and what is in flight on it. Dropping it fails what is in flight.
 struct Session {
@@ -208,7 +210,7 @@ struct Session {
     channel: Channel,
     events: Pin<Box<dyn Stream<Item = Event> + Send>>,
     replies: Option<(lapin::Consumer, mpsc::Sender<Vec<Receipt>>)>,
-    in_flight: FuturesUnordered<BoxFuture<'static, Settled>>,
+    in_flight: InFlight,
     /// The broker has told us to wait. It takes nothing, and says nothing of what it has.
     is_blocked: bool,
 }
@@ -217,10 +219,14 @@ impl Session {
     async fn open(
         uri: &AMQPUri,
         topology: Topology,
-        name: &str,
+        name: &'static str,
         receipts: Option<mpsc::Sender<Vec<Receipt>>>,
     ) -> Result<Self, Cause> {
-        let connection = connect(uri, name).await?;
+        // Who hears of receipts is an edge, and publishes what it made itself.
+        let connection = match receipts {
+            Some(_) => connect_for_ours(uri, name).await?,
+            None => connect(uri, name).await?,
+        };
         let events = Box::pin(connection.events_listener());
         let channel = answered(connection.create_channel()).await?;
         topology.declare(&channel).await?;
@@ -229,7 +235,7 @@ impl Session {
             Some(receipts) => Some((answered(consume_replies(&channel)).await?, receipts)),
             None => None,
         };
-        let in_flight = FuturesUnordered::new();
+        let in_flight = InFlight::new(CONFIRM_DEADLINE);
         Ok(Self { connection, channel, events, replies, in_flight, is_blocked: false })
     }
 
@@ -238,18 +244,22 @@ impl Session {
         requests: &mut mpsc::Receiver<Request>,
         is_ready: &watch::Sender<bool>,
     ) -> Ended {
+        let mut taken = Vec::new();
         loop {
-            is_ready.send_replace(!self.is_blocked);
-            let has_room = self.is_blocked || self.in_flight.len() < IN_FLIGHT_MAX;
+            let is_ready_now = !self.is_blocked;
+            is_ready
+                .send_if_modified(|is_ready| mem::replace(is_ready, is_ready_now) != is_ready_now);
+            let room = IN_FLIGHT_MAX - self.in_flight.len();
+            let room = if self.is_blocked { IN_FLIGHT_MAX } else { room };
             let served = tokio::select! {
                 // Before anything is published it must be known that publishing is blocked.
                 biased;
                 Some(event) = self.events.next() => self.heed(event),
-                Some(settled) = self.in_flight.next() => self.settle(settled),
+                settled = self.in_flight.settle() => self.settled(settled),
                 receipts = next_reply(&mut self.replies) => receipts,
-                request = requests.recv(), if has_room => match request {
-                    Some(request) => self.take(request).await,
-                    None => return self.finish().await,
+                count = requests.recv_many(&mut taken, room), if room > 0 => match count {
+                    0 => return self.finish().await,
+                    _ => self.take_all(mem::take(&mut taken)).await,
                 },
             };
             if let Err(cause) = served {
@@ -258,49 +268,58 @@ impl Session {
         }
     }
 
-    async fn take(&mut self, Request { message, confirmed }: Request) -> Result<(), Cause> {
+    /// Publishes these in their order.
+    async fn take_all(&mut self, requests: Vec<Request>) -> Result<(), Cause> {
         if self.is_blocked {
-            let blocked = PublishError::Unavailable("the broker has blocked publishers".into());
-            let _ = confirmed.send(Err(blocked));
+            for request in requests {
+                let blocked = PublishError::Unavailable("the broker has blocked publishers".into());
+                let _ = request.confirmed.send(Err(blocked));
+            }
             return Ok(());
         }
-        let published = self.channel.basic_publish(
-            message.exchange.into(),
-            message.routing_key.into(),
-            BasicPublishOptions { mandatory: message.mandatory, ..BasicPublishOptions::default() },
-            &message.body,
-            message.properties,
-        );
+        let Self { channel, events, .. } = self;
+        let (mut messages, confirmed): (Vec<_>, Vec<_>) =
+            requests.into_iter().map(|request| (request.message, request.confirmed)).unzip();
+        let publishing = messages.iter_mut().map(|message| {
+            let Message { exchange, routing_key, mandatory, properties, body } = message;
+            let routing_key = mem::take(routing_key).into();
+            let options =
+                BasicPublishOptions { mandatory: *mandatory, ..BasicPublishOptions::default() };
+            let properties = mem::take(properties);
+            channel.basic_publish((*exchange).into(), routing_key, options, body, properties)
+        });
+        let mut publishing: Vec<_> = publishing.map(maybe_done).map(Box::pin).collect();
+        // A publish ends when its frames are written, by a thread of the client's, and takes its tag and
+        // its place among the frames when it is first polled. So all of them are, in their order and by
+        // nobody else, before any is waited for: one by one, each would cost two changes of thread.
+        for publish in &mut publishing {
+            let _ = poll!(publish);
+        }
         // Nothing else is done meanwhile: it only hands the frames over, unless the broker blocks.
-        let confirmation = tokio::select! {
-            published = timeout(CONFIRM_DEADLINE, published) => published??,
-            Some(event) = self.events.next() => {
-                let _ = confirmed.send(Err(PublishError::Unconfirmed));
-                return self.heed(event);
+        let written = async {
+            for publish in &mut publishing {
+                publish.await;
             }
         };
-        failpoint!("publisher.after_publish");
-        let outcome = async move {
-            let outcome = match timeout(CONFIRM_DEADLINE, confirmation).await {
-                Ok(Ok(Confirmation::Ack(None))) => Ok(()),
-                Ok(Ok(Confirmation::Nack(None))) => Err(PublishError::Rejected),
-                // A returned message may belong to another publish, so nothing can be said of any.
-                _ => Err(PublishError::Unconfirmed),
-            };
-            (outcome, confirmed)
+        let heard = tokio::select! {
+            written = timeout(CONFIRM_DEADLINE, written) => written.map(|()| None)?,
+            Some(event) = events.next() => Some(event),
         };
-        self.in_flight.push(outcome.boxed());
-        Ok(())
+        failpoint!("publisher.after_publish");
+        for (publish, confirmed) in publishing.iter_mut().zip(confirmed) {
+            match publish.as_mut().take_output() {
+                Some(published) => self.in_flight.add(published?, confirmed),
+                // Not written yet, and perhaps later.
+                None => drop(confirmed.send(Err(PublishError::Unconfirmed))),
+            }
+        }
+        drop(publishing);
+        heard.map_or(Ok(()), |event| self.heed(event))
     }
 
-    fn settle(&self, (outcome, confirmed): Settled) -> Result<(), Cause> {
-        let is_open = matches!(outcome, Err(PublishError::Unconfirmed));
-        let _ = confirmed.send(outcome);
-        // While blocked, silence is what was announced.
-        if is_open && !self.is_blocked {
-            return Err("a publish was not confirmed in time, or returned".into());
-        }
-        Ok(())
+    /// While blocked, silence is what was announced.
+    fn settled(&self, settled: Result<(), Cause>) -> Result<(), Cause> {
+        if self.is_blocked { Ok(()) } else { settled }
     }
 
     fn heed(&mut self, event: Event) -> Result<(), Cause> {
@@ -319,10 +338,11 @@ impl Session {
         Ok(())
     }
 
-    /// Nothing new can come: waits for what is in flight, each part of which has its deadline.
+    /// Nothing new can come: waits for what is in flight.
     async fn finish(&mut self) -> Ended {
-        while let Some((outcome, confirmed)) = self.in_flight.next().await {
-            let _ = confirmed.send(outcome);
+        while self.in_flight.len() > 0 {
+            // Who hears nothing knows that theirs is open.
+            let _ = self.in_flight.settle().await;
         }
         Ended::Unused
     }
