@@ -13,10 +13,10 @@ use common::{
     keys::hex,
     ports::claims::{ClaimName, Claimed, Claims},
 };
-use deadpool_redis::redis::{self, FromRedisValue};
+use deadpool_redis::redis;
 use uuid::Uuid;
 
-use crate::redis::{Away, Redis};
+use crate::redis::Redis;
 
 /// Sets a claim unless there is one, and tells the one there is and for how much longer. Whoever is
 /// told goes by it, so from then on it is marked as shared.
@@ -65,17 +65,21 @@ impl SharedClaims {
         let left = claim.ends_at.saturating_duration_since(asked_at);
         // Redis refuses a time of zero.
         let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1);
+        let (key, value) = (key(name), written(claim));
+        // Most claims are the first, for which a command of the server's own does, at a fraction of the
+        // script's price. Any other asks again, of what may have changed in between.
+        let mut first = redis::cmd("SET");
+        first.arg(&key).arg(&value).arg("NX").arg("PX").arg(left_ms);
+        if self.redis.call::<Option<String>>(first).await.ok()?.is_some() {
+            return Some(None);
+        }
         let mut command = redis::cmd("EVAL");
-        command.arg(CLAIM).arg(1).arg(key(name)).arg(written(claim)).arg(left_ms);
-        let told: Option<(String, u64)> = self.call(&command).await.ok()?;
+        command.arg(CLAIM).arg(1).arg(key).arg(value).arg(left_ms);
+        let told: Option<(String, u64)> = self.redis.call(command).await.ok()?;
         Some(told.and_then(|(text, left_ms)| {
             let (id, hold) = read(&text)?;
             Some(Claim { id, hold, ends_at: asked_at + Duration::from_millis(left_ms) })
         }))
-    }
-
-    async fn call<T: FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, Away> {
-        self.redis.call(|mut it| async move { command.query_async(&mut it).await }).await
     }
 }
 
@@ -104,7 +108,7 @@ impl Claims for SharedClaims {
         let mut command = redis::cmd("EVAL");
         command.arg(ACCEPT).arg(1).arg(key(name)).arg(id.to_string());
         // One that is not marked costs a repeat a slot, which is the same slot as before.
-        let _: Result<u64, _> = self.call(&command).await;
+        let _: Result<u64, _> = self.redis.call(command).await;
     }
 
     async fn release(&self, name: ClaimName, id: SubmissionId) -> bool {
@@ -112,7 +116,7 @@ impl Claims for SharedClaims {
         let mut command = redis::cmd("EVAL");
         command.arg(RELEASE).arg(1).arg(key(name)).arg(id.to_string());
         // One that stays ends by itself, and until then leads a repeat to the same id.
-        self.call(&command).await.map_or(was_known, |released: u64| released > 0)
+        self.redis.call(command).await.map_or(was_known, |released: u64| released > 0)
     }
 }
 

@@ -1,5 +1,8 @@
-//! Redis for what a request waits for: one connection, on which all calls travel at once, with a
-//! deadline for each and none at all while Redis is known to be away.
+//! Redis for what a request waits for: one connection, on which calls that wait at the same time travel
+//! together, with a deadline for each and none at all while Redis is known to be away.
+//!
+//! With nobody else about, a call leaves at once and alone. The more there are, the less each of them
+//! costs: what they share is the way to the connection and back, which is most of a call's price.
 //!
 //! A task of its own keeps the connection, and asks something every second so that nobody on the way
 //! takes it for unused. The first call that fails or is late takes it away from everybody; the task opens
@@ -9,20 +12,21 @@
 //!
 //! ```text
 //! let redis = Redis::connect(client);                       // needs a tokio runtime
-//! let ask = |mut it| async move { redis::cmd("DBSIZE").query_async(&mut it).await };
-//! let keys: u64 = redis.call(ask).await?;
+//! let keys: u64 = redis.call(redis::cmd("DBSIZE")).await?;
 //! ```
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{mem, pin::pin, sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use common::chain;
 use deadpool_redis::redis::{
-    AsyncConnectionConfig, Client, RedisError, RedisResult, aio::MultiplexedConnection, cmd,
+    AsyncConnectionConfig, Client, Cmd, FromRedisValue, Pipeline, RedisError, Value,
+    aio::MultiplexedConnection, cmd,
 };
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use thiserror::Error;
 use tokio::{
-    sync::watch,
+    sync::{mpsc, oneshot, watch},
     time::{Instant, sleep, timeout},
 };
 use tokio_util::task::AbortOnDropHandle;
@@ -35,9 +39,18 @@ pub(crate) const CALL_DEADLINE: Duration = Duration::from_millis(250);
 /// Time in which this process waits for a processor is not Redis's: the answer may be there, unread.
 /// So the deadline is counted in slices, and those that took much longer than they should do not
 /// count, up to [`STARVED_DEADLINE`]. Without this, a crowd at an edge would look like an outage.
-const SLICE: Duration = Duration::from_millis(10);
+const SLICE: Duration = Duration::from_millis(50);
 const SLICE_LAG_MAX: Duration = Duration::from_millis(5);
 const STARVED_DEADLINE: Duration = Duration::from_secs(1);
+
+/// Journeys at a time: while an answer is on its way back, others leave.
+const JOURNEYS_MAX: usize = 2;
+
+/// Calls on one journey. Redis answers so many in about a millisecond.
+const TOGETHER_MAX: usize = 128;
+
+/// Calls that wait for a journey. Those beyond wait to wait.
+const WAITING_MAX: usize = 1_024;
 
 /// How often the task asks. Shorter than anybody's patience with connections that rest, and what breaks
 /// unnoticed is noticed by then.
@@ -46,13 +59,13 @@ const PING_INTERVAL: Duration = Duration::from_secs(1);
 /// How long opening a connection may take, TLS and a name's resolution included. Nobody waits for it.
 const OPEN_DEADLINE: Duration = Duration::from_secs(2);
 
-/// What a server says that can serve nobody for now: it is a replica since a failover, it loads its
+/// The codes of a server that can serve nobody for now: it is a replica since a failover, it loads its
 /// memory, it has no room left or cannot save. Another may have its place by now.
 const UNFIT: [&str; 7] =
     ["READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "OOM", "MISCONF"];
 
 /// Redis did not answer this call, and the caller has to go on without it.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Error)]
 pub(crate) enum Away {
     /// There is no connection, and no time was lost on it.
     #[error("there is no connection to Redis")]
@@ -83,60 +96,125 @@ enum State {
 
 /// A connection that is kept open.
 pub(crate) struct Redis {
-    state: Arc<watch::Sender<State>>,
+    calls: mpsc::Sender<Call>,
     _keeper: AbortOnDropHandle<()>,
+    _carrier: AbortOnDropHandle<()>,
+}
+
+/// Somebody who waits for an answer.
+struct Call {
+    command: Cmd,
+    answer: oneshot::Sender<Result<Value, Away>>,
 }
 
 impl Redis {
     /// Begins to connect. Ends when it is dropped.
     pub(crate) fn connect(client: Client) -> Self {
         let state = Arc::new(watch::Sender::new(State::Opening));
-        let keeper = tokio::spawn(keep(client, Arc::clone(&state)));
-        Self { state, _keeper: AbortOnDropHandle::new(keeper) }
+        let (calls, waiting) = mpsc::channel(WAITING_MAX);
+        let carrier = tokio::spawn(carry(waiting, Arc::clone(&state)));
+        let keeper = tokio::spawn(keep(client, state));
+        let [keeper, carrier] = [keeper, carrier].map(AbortOnDropHandle::new);
+        Self { calls, _keeper: keeper, _carrier: carrier }
     }
 
     /// Asks Redis, in no more than [`CALL_DEADLINE`]; those that meet a connection which is being opened,
     /// or has broken, may wait as long again for the next. What met a broken one is asked again, so it
     /// must not matter if it takes effect twice.
-    pub(crate) async fn call<T, F: Future<Output = RedisResult<T>>>(
-        &self,
-        ask: impl Fn(MultiplexedConnection) -> F,
-    ) -> Result<T, Away> {
-        match self.ask(&ask).await {
-            Err(error) if error.is_of_the_connection() => self.ask(&ask).await,
-            answer => answer,
-        }
+    pub(crate) async fn call<T: FromRedisValue>(&self, command: Cmd) -> Result<T, Away> {
+        let (answer, told) = oneshot::channel();
+        let call = Call { command, answer };
+        self.calls.send(call).await.map_err(|_| Away::NotConnected)?;
+        let value = told.await.unwrap_or(Err(Away::NotConnected))?;
+        let value = value.extract_error()?;
+        Ok(T::from_redis_value(value).map_err(RedisError::from)?)
     }
+}
 
-    async fn ask<T, F: Future<Output = RedisResult<T>>>(
-        &self,
-        ask: impl Fn(MultiplexedConnection) -> F,
-    ) -> Result<T, Away> {
-        let (generation, connection) = self.connection().await?;
-        let error = match in_time(ask(connection)).await {
-            Some(Ok(answer)) => return Ok(answer),
-            // The server's own word on this call, and quick: the connection is as good as ever.
-            Some(Err(error)) if error.code().is_some_and(|code| !UNFIT.contains(&code)) => {
-                return Err(error.into());
+/// Takes calls to Redis until nobody can ask any more.
+async fn carry(mut waiting: mpsc::Receiver<Call>, state: Arc<watch::Sender<State>>) {
+    let mut journeys = FuturesUnordered::new();
+    let mut together = Vec::new();
+    loop {
+        tokio::select! {
+            Some(()) = journeys.next() => {}
+            count = waiting.recv_many(&mut together, TOGETHER_MAX), if journeys.len() < JOURNEYS_MAX => {
+                if count == 0 {
+                    return;
+                }
+                journeys.push(travel(&state, mem::take(&mut together)));
             }
-            Some(Err(error)) => Away::Failed(error),
-            None => Away::Late,
-        };
-        lose(&self.state, generation, &error);
-        Err(error)
-    }
-
-    async fn connection(&self) -> Result<(u64, MultiplexedConnection), Away> {
-        let mut states = self.state.subscribe();
-        let opened = states.wait_for(|state| !matches!(state, State::Opening));
-        let Some(Ok(state)) = in_time(opened).await else {
-            return Err(Away::NotConnected);
-        };
-        match &*state {
-            State::Open(generation, connection) => Ok((*generation, connection.clone())),
-            State::Opening | State::Away => Err(Away::NotConnected),
         }
     }
+}
+
+async fn travel(state: &watch::Sender<State>, mut calls: Vec<Call>) {
+    // Who has given up needs no answer.
+    calls.retain(|call| !call.answer.is_closed());
+    let mut pipeline = Pipeline::with_capacity(calls.len());
+    let mut answers = Vec::with_capacity(calls.len());
+    for Call { command, answer } in calls {
+        pipeline.add_command(command);
+        answers.push(answer);
+    }
+    let told = match ask(state, &pipeline).await {
+        Err(error) if error.is_of_the_connection() => ask(state, &pipeline).await,
+        told => told,
+    };
+    // Nobody who has left meanwhile needs to hear.
+    match told {
+        Ok(values) => {
+            for (answer, value) in answers.into_iter().zip(values) {
+                let _ = answer.send(Ok(value));
+            }
+        }
+        Err(error) => {
+            for answer in answers {
+                let _ = answer.send(Err(error.clone()));
+            }
+        }
+    }
+}
+
+/// Asks once. The server's own word on one call is that call's value.
+async fn ask(state: &watch::Sender<State>, calls: &Pipeline) -> Result<Vec<Value>, Away> {
+    let (generation, mut connection) = connection(state).await?;
+    let answered = in_time(connection.send_packed_commands(calls, 0, calls.len())).await;
+    let error = match answered {
+        Some(Ok(values)) => {
+            if let Some(error) = values.iter().find_map(unfit) {
+                lose(state, generation, &Away::Failed(error));
+            }
+            return Ok(values);
+        }
+        Some(Err(error)) => Away::Failed(error),
+        None => Away::Late,
+    };
+    lose(state, generation, &error);
+    Err(error)
+}
+
+async fn connection(state: &watch::Sender<State>) -> Result<(u64, MultiplexedConnection), Away> {
+    if let State::Open(generation, connection) = &*state.borrow() {
+        return Ok((*generation, connection.clone()));
+    }
+    let mut states = state.subscribe();
+    let opened = states.wait_for(|state| !matches!(state, State::Opening));
+    let Some(Ok(state)) = in_time(opened).await else {
+        return Err(Away::NotConnected);
+    };
+    match &*state {
+        State::Open(generation, connection) => Ok((*generation, connection.clone())),
+        State::Opening | State::Away => Err(Away::NotConnected),
+    }
+}
+
+/// What a server says that can serve nobody for now. Any other word of its own on a call is quick, and
+/// the connection as good as ever.
+fn unfit(value: &Value) -> Option<RedisError> {
+    let Value::ServerError(error) = value else { return None };
+    let error = RedisError::from(error.clone());
+    error.code().is_some_and(|code| UNFIT.contains(&code)).then_some(error)
 }
 
 /// Takes a connection away from everybody, unless somebody else has. What broke is opened anew at once;
@@ -252,119 +330,4 @@ async fn open(client: &Client) -> Result<MultiplexedConnection, Away> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{
-        future::pending,
-        sync::atomic::{AtomicUsize, Ordering},
-        thread,
-    };
-
-    use tokio::{
-        io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-        net::{TcpListener, TcpStream},
-    };
-
-    use super::*;
-
-    /// The answer of a server that hangs up.
-    const NONE: &str = "";
-
-    /// Answers each command: a `GET` as told, anything else with yes.
-    async fn serve(stream: TcpStream, get: &'static str) -> Option<()> {
-        let (read, mut write) = stream.into_split();
-        let mut lines = BufReader::new(read).lines();
-        // A command is an array of strings, such as "*2", "$3", "GET", "$1", "a".
-        while let Some(line) = lines.next_line().await.ok()? {
-            let count: usize = line.strip_prefix('*')?.parse().ok()?;
-            let mut words = Vec::new();
-            for _ in 0..count {
-                lines.next_line().await.ok()?;
-                words.push(lines.next_line().await.ok()??);
-            }
-            let answer = if words[0] == "GET" { get } else { "+OK" };
-            if answer == NONE {
-                return None;
-            }
-            write.write_all(format!("{answer}\r\n").as_bytes()).await.ok()?;
-        }
-        Some(())
-    }
-
-    /// A server that answers `GET` like this on its first connection, and with yes on later ones.
-    async fn server(first: &'static str) -> (Redis, Arc<AtomicUsize>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("redis://{}", listener.local_addr().unwrap());
-        let opened = Arc::<AtomicUsize>::default();
-        let counting = Arc::clone(&opened);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let is_first = counting.fetch_add(1, Ordering::Relaxed) == 0;
-                tokio::spawn(serve(stream, if is_first { first } else { "+OK" }));
-            }
-        });
-        (Redis::connect(Client::open(url).unwrap()), opened)
-    }
-
-    async fn get(redis: &Redis) -> Result<String, Away> {
-        redis.call(|mut it| async move { cmd("GET").arg("a").query_async(&mut it).await }).await
-    }
-
-    #[tokio::test]
-    async fn a_server_that_can_serve_nobody_is_left_for_the_next_connection() {
-        for word in ["READONLY replica", "LOADING memory", "OOM no room", "MISCONF no disk"] {
-            let (redis, opened) = server(Box::leak(format!("-{word}").into_boxed_str())).await;
-            assert!(matches!(get(&redis).await, Err(Away::Failed(_))), "{word}");
-            assert!(matches!(get(&redis).await, Err(Away::NotConnected)), "{word}");
-            let again = async {
-                while get(&redis).await.is_err() {
-                    sleep(SLICE).await;
-                }
-            };
-            timeout(Duration::from_secs(20), again).await.unwrap();
-            assert_eq!(opened.load(Ordering::Relaxed), 2, "{word}");
-        }
-    }
-
-    /// As a server with a `timeout`, and whatever lies in between that takes a connection for unused.
-    #[tokio::test]
-    async fn a_connection_that_somebody_closed_costs_no_call() {
-        let (redis, opened) = server(NONE).await;
-        for _ in 0..3 {
-            assert_eq!(get(&redis).await.unwrap(), "OK");
-        }
-        assert_eq!(opened.load(Ordering::Relaxed), 2);
-    }
-
-    #[tokio::test]
-    async fn a_word_on_one_call_costs_no_connection() {
-        let (redis, opened) = server("-WRONGTYPE of value").await;
-        for _ in 0..3 {
-            assert!(matches!(get(&redis).await, Err(Away::Failed(_))));
-        }
-        assert_eq!(opened.load(Ordering::Relaxed), 1);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_does_not_come_is_given_up_at_the_deadline() {
-        let asked_at = Instant::now();
-        assert!(in_time(pending::<()>()).await.is_none());
-        assert_eq!(asked_at.elapsed(), CALL_DEADLINE);
-    }
-
-    /// The thread is held up for longer than the deadline, as by a crowd of requests.
-    #[tokio::test]
-    async fn an_answer_that_waits_for_a_processor_is_not_late() {
-        let crowd = tokio::spawn(async {
-            for _ in 0..10 {
-                thread::sleep(CALL_DEADLINE / 2);
-                tokio::task::yield_now().await;
-            }
-        });
-        let answer = async {
-            sleep(CALL_DEADLINE * 2).await;
-            "here"
-        };
-        assert_eq!(in_time(answer).await, Some("here"));
-        crowd.await.unwrap();
-    }
-}
+mod tests;

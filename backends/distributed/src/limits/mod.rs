@@ -10,7 +10,7 @@ use common::{
     clock::Clock,
     ports::limits::{Decision, Limiter, PartitionKey, Rule, Slot, Standing, Tally},
 };
-use deadpool_redis::redis::Script;
+use deadpool_redis::redis::{self, Script};
 
 use self::stand_in::StandIn;
 use crate::redis::{Away, Redis};
@@ -41,13 +41,19 @@ pub(crate) struct SharedLimiter {
     redis: Arc<Redis>,
     /// In the place of the server's clock, which is the same for all instances.
     clock: Option<Arc<dyn Clock>>,
-    script: Script,
+    /// The hash by which Redis knows the script.
+    script: String,
     stand_in: StandIn,
 }
 
 impl SharedLimiter {
     pub(crate) fn new(redis: Arc<Redis>, clock: Option<Arc<dyn Clock>>) -> Self {
-        Self { redis, clock, script: Script::new(SCRIPT), stand_in: StandIn::default() }
+        Self {
+            redis,
+            clock,
+            script: Script::new(SCRIPT).get_hash().to_owned(),
+            stand_in: StandIn::default(),
+        }
     }
 
     async fn decide(&self, verb: Verb, key: PartitionKey, rules: &[Rule], slot: Slot) -> Decision {
@@ -70,20 +76,31 @@ impl SharedLimiter {
         rules: &[Rule],
         slot: Slot,
     ) -> Result<Decision, Away> {
-        let mut call = self.script.prepare_invoke();
-        call.arg(verb.as_str()).arg(slot.0.simple().to_string());
-        match &self.clock {
-            Some(clock) => call.arg(clock.now().timestamp_micros()),
-            None => call.arg(""),
+        let call = |script: (&str, &str)| {
+            let mut call = redis::cmd(script.0);
+            call.arg(script.1).arg(rules.len());
+            for rule in rules {
+                // In braces, by which a cluster keeps all of a client's logs on one node.
+                call.arg(format!("supportline:limit:{{{key}}}:{}", rule.policy.as_str()));
+            }
+            call.arg(verb.as_str()).arg(slot.0.simple().to_string());
+            match &self.clock {
+                Some(clock) => call.arg(clock.now().timestamp_micros()),
+                None => call.arg(""),
+            };
+            for rule in rules {
+                call.arg(rule.quota.count).arg(microseconds(rule.quota.window)).arg(rule.cost);
+            }
+            call
         };
-        for rule in rules {
-            // In braces, by which a cluster keeps all of a client's logs on one node.
-            call.key(format!("supportline:limit:{{{key}}}:{}", rule.policy.as_str()));
-            call.arg(rule.quota.count).arg(microseconds(rule.quota.window)).arg(rule.cost);
-        }
-        let call = &call;
-        let answer: Vec<u64> =
-            self.redis.call(|mut it| async move { call.invoke_async(&mut it).await }).await?;
+        let answer = match self.redis.call(call(("EVALSHA", &self.script))).await {
+            // One that was restarted knows none.
+            Err(Away::Failed(error)) if error.code() == Some("NOSCRIPT") => {
+                self.redis.call(call(("EVAL", SCRIPT))).await
+            }
+            answer => answer,
+        };
+        let answer: Vec<u64> = answer?;
         let (changed, answers) =
             answer.split_first().map_or((0, &[][..]), |(it, rest)| (*it, rest));
         let standings = rules.iter().zip(answers.chunks_exact(3)).map(standing).collect();

@@ -28,11 +28,15 @@ end
 local plans, refused = {}, false
 for i, key in ipairs(KEYS) do
   local quota, window, cost = rule(i)
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.0f', now - window))
   local used, units = redis.call('ZCARD', key), {}
+  -- Most clients come for the first time in a while: of what is empty nothing more is asked.
+  if used > 0 then
+    local expired = string.format('%.0f', now - window)
+    used = used - redis.call('ZREMRANGEBYSCORE', key, '-inf', expired)
+  end
   for unit = 0, cost - 1 do
     local member = slot .. ':' .. unit
-    local counted = redis.call('ZSCORE', key, member) ~= false
+    local counted = used > 0 and redis.call('ZSCORE', key, member) ~= false
     if counted == (verb == 'give-back') then units[#units + 1] = member end
   end
   local excess = 0
@@ -41,27 +45,36 @@ for i, key in ipairs(KEYS) do
     for _ = math.max(0, quota - used) + 1, #units do units[#units] = nil end
   end
   refused = refused or excess > 0
-  plans[i] = { units = units, excess = excess }
+  plans[i] = { used = used, units = units, excess = excess }
 end
 
 local answer = { 0 }
 for i, key in ipairs(KEYS) do
   local quota, window = rule(i)
-  local units, excess = plans[i].units, plans[i].excess
+  local used, units, excess = plans[i].used, plans[i].units, plans[i].excess
+  -- In how many microseconds the oldest is a window old.
+  local reset = 0
   if not refused and #units > 0 then
     answer[1] = answer[1] + #units
-    for _, member in ipairs(units) do
-      if verb == 'give-back' then
-        redis.call('ZREM', key, member)
-      else
-        redis.call('ZADD', key, string.format('%.0f', now), member)
+    if verb == 'give-back' then
+      redis.call('ZREM', key, unpack(units))
+      used = used - #units
+    else
+      local scored = {}
+      for _, member in ipairs(units) do
+        scored[#scored + 1] = string.format('%.0f', now)
+        scored[#scored + 1] = member
       end
+      redis.call('ZADD', key, unpack(scored))
+      if used == 0 then reset = window end
+      used = used + #units
     end
     -- A moment longer than it can count: a log that nobody asks for goes away by itself.
     redis.call('PEXPIRE', key, math.ceil(window / 1000) + 1000)
   end
-  answer[#answer + 1] = math.max(0, quota - redis.call('ZCARD', key))
-  answer[#answer + 1] = free_in(key, window, 1)
+  if used > 0 and reset == 0 then reset = free_in(key, window, 1) end
+  answer[#answer + 1] = math.max(0, quota - used)
+  answer[#answer + 1] = reset
   answer[#answer + 1] = free_in(key, window, excess)
 end
 return answer
