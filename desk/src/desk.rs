@@ -66,12 +66,8 @@ impl Desk {
     }
 
     /// What stands around every route.
-    pub fn around(&self) -> Arc<Around> {
-        Arc::new(Around {
-            clock: Arc::clone(&self.clock),
-            entropy: Arc::clone(&self.entropy),
-            request_wait: REQUEST_WAIT,
-        })
+    pub fn around(&self) -> Around<'_> {
+        Around { clock: &*self.clock, entropy: &*self.entropy, request_wait: REQUEST_WAIT }
     }
 
     /// What the store says, if it says so in time.

@@ -1,12 +1,11 @@
 //! The one layer before every route: who asks, and whether their role is in the route's list. What
 //! has no entry in the table of routes is not there for anybody.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use axum::{
-    extract::{MatchedPath, Request, State},
+    extract::{MatchedPath, Request},
     http::{HeaderValue, Method, StatusCode, header, request::Parts},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use common::domain::Role;
@@ -59,12 +58,16 @@ fn allow(methods: &[(Method, &'static [Role])]) -> String {
 }
 
 /// Around every route. Handlers find the [`Principal`] among the request's extensions.
-pub async fn admit(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
+pub async fn admit<F: Future<Output = Response>>(
+    desk: &Desk,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let (mut head, body) = request.into_parts();
-    match judge(&desk, &head).await {
+    match judge(desk, &head).await {
         Ok(principal) => {
             head.extensions.insert(principal);
-            next.run(Request::from_parts(head, body)).await
+            next(Request::from_parts(head, body)).await
         }
         Err(refusal) => body::decline(&head.headers, body, refusal).await,
     }

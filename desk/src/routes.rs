@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use axum::{
     Router,
+    extract::{Request, State},
     handler::Handler,
     http::Method,
-    middleware,
+    middleware::{self, Next},
+    response::Response,
     routing::{self, MethodRouter},
 };
 use common::domain::Role;
@@ -94,13 +96,17 @@ pub fn router(desk: Arc<Desk>) -> Router {
     let routes = ELSEWHERE
         .into_iter()
         .fold(routes, |routes, path| routes.route(path, routing::any(async || Problem::NotFound)));
-    let around = desk.around();
-    routes
-        .layer(middleware::from_fn_with_state(Arc::clone(&around), request::within_limits))
-        .layer(middleware::from_fn_with_state(Arc::clone(&desk), gate::admit))
-        .layer(middleware::from_fn_with_state(Arc::clone(&around), request::bounded))
-        .layer(middleware::from_fn_with_state(around, request::around))
-        .with_state(desk)
+    routes.layer(middleware::from_fn_with_state(Arc::clone(&desk), guard)).with_state(desk)
+}
+
+/// What stands around every route, from within to without.
+async fn guard(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
+    let (desk, around) = (&desk, desk.around());
+    let handled = |request| next.run(request);
+    let within_limits = |request| request::within_limits(around, request, handled);
+    let admitted = |request| gate::admit(desk, request, within_limits);
+    let bounded = |request| request::bounded(around, request, admitted);
+    request::around(around, request, bounded).await
 }
 
 fn get<T: 'static>(

@@ -1,14 +1,12 @@
 //! What every request gets, whatever it asks for: an id, a trace, headers, figures, a log line if it
 //! went wrong, and an answer even if its handler panics or does not end.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, time::Duration};
 
 use axum::{
-    extract::{MatchedPath, Request, State},
+    extract::{MatchedPath, Request},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
-    middleware::Next,
     response::{IntoResponse, Response},
-    routing::{self, MethodRouter},
 };
 use common::{
     clock::{Clock, Entropy},
@@ -28,27 +26,31 @@ const NOTHING_ALLOWED: HeaderValue =
     HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
 /// What a role knows that answers requests.
-pub struct Around {
+#[derive(Clone, Copy)]
+pub struct Around<'a> {
     /// Dates problems.
-    pub clock: Arc<dyn Clock>,
+    pub clock: &'a dyn Clock,
     /// Makes ids for requests that bring none.
-    pub entropy: Arc<dyn Entropy>,
+    pub entropy: &'a dyn Entropy,
     /// Longer than the longest of a handler's waits: what takes so long will not end.
     pub request_wait: Duration,
 }
 
 /// Wraps everything, outermost. Handlers find their [`Trace`] among the request's extensions.
-pub async fn around(
-    State(around): State<Arc<Around>>,
+///
+/// This and what follows are functions and no layers of axum's: those box a future each, for every
+/// request, and clone all that lies within them, which cost more than what they did.
+pub async fn around<F: Future<Output = Response>>(
+    around: Around<'_>,
     mut request: Request,
-    next: Next,
+    next: impl FnOnce(Request) -> F,
 ) -> Response {
     let started_at = Instant::now();
     let _in_flight = HTTP_REQUESTS_IN_FLIGHT.one_more();
     let trace = Trace::of_request(
         text(request.headers(), &X_REQUEST_ID),
         text(request.headers(), &TRACEPARENT),
-        &*around.entropy,
+        around.entropy,
     );
     let (tags, span) = (Tags::of(&trace), trace.span());
     let method = request.method().clone();
@@ -57,7 +59,7 @@ pub async fn around(
     request.extensions_mut().insert(trace);
 
     // Whatever is logged meanwhile names the request, which may have been the first to meet it.
-    let mut response = next.run(request).instrument(span).await;
+    let mut response = next(request).instrument(span).await;
 
     let problem = response.extensions_mut().remove::<Problem>();
     if let Some(problem) = &problem {
@@ -76,13 +78,14 @@ pub async fn around(
 }
 
 /// What an address has for `OPTIONS`: it names these methods, in small letters, and itself.
-pub fn options<S: Clone + Send + Sync + 'static>(methods: &[&str]) -> MethodRouter<S> {
+#[must_use]
+pub fn options(methods: &[&str]) -> (StatusCode, [(HeaderName, String); 1]) {
     let named = methods.iter().map(|method| match *method {
         "get" => "GET,HEAD".to_owned(),
         method => method.to_uppercase(),
     });
     let allow = named.chain(["OPTIONS".to_owned()]).collect::<Vec<_>>().join(",");
-    routing::options(async move || (StatusCode::NO_CONTENT, [(header::ALLOW, allow)]))
+    (StatusCode::NO_CONTENT, [(header::ALLOW, allow)])
 }
 
 /// What the limits of a route may take, before its handler and after: they wait for nothing long.
@@ -90,23 +93,31 @@ const LIMITS_WAIT: Duration = Duration::from_secs(2);
 
 /// Around every handler and within the limits of its route, so that they are told with whatever
 /// answer there is.
-pub async fn within_limits(
-    State(around): State<Arc<Around>>,
+pub async fn within_limits<F: Future<Output = Response>>(
+    around: Around<'_>,
     request: Request,
-    next: Next,
+    next: impl FnOnce(Request) -> F,
 ) -> Response {
     answer(next, request, around.request_wait).await
 }
 
 /// Around every route with its limits, should one of those not end or panic.
-pub async fn bounded(State(around): State<Arc<Around>>, request: Request, next: Next) -> Response {
+pub async fn bounded<F: Future<Output = Response>>(
+    around: Around<'_>,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     answer(next, request, around.request_wait + LIMITS_WAIT).await
 }
 
 /// The handler's answer, unless it panics or takes longer than the longest of its waits can be. A
 /// body that is sent bit by bit afterwards, as live progress is, has no such deadline.
-async fn answer(next: Next, request: Request, request_wait: Duration) -> Response {
-    let answering = timeout(request_wait, next.run(request));
+async fn answer<F: Future<Output = Response>>(
+    next: impl FnOnce(Request) -> F,
+    request: Request,
+    request_wait: Duration,
+) -> Response {
+    let answering = timeout(request_wait, async { next(request).await });
     match AssertUnwindSafe(answering).catch_unwind().await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => Problem::Overdue.into_response(),

@@ -14,15 +14,14 @@ use std::{
 use common::{domain::Submission, failpoint, metrics::ENVELOPE_SUBMISSIONS};
 use futures_util::FutureExt;
 use thiserror::Error;
-use tokio::{
-    sync::{mpsc, oneshot},
-    task::JoinSet,
-    time::Instant,
-};
+use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
-use crate::outlet::{Durability, Outlet};
+use crate::{
+    confirmation::{Confirm, Confirmation, confirmation},
+    outlet::Outlet,
+};
 
 /// Submissions that may wait for an envelope: a fifth of a second's worth at full load. One that
 /// would have to wait behind more is better told so at once.
@@ -53,7 +52,7 @@ pub struct NotTaken;
 struct Offer {
     submission: Submission,
     offered_at: Instant,
-    confirm: oneshot::Sender<Durability>,
+    confirm: Confirm,
 }
 
 /// Where handlers hand in submissions.
@@ -81,21 +80,10 @@ impl Intake {
         if !self.outlet.admits() {
             return Err(NotTaken);
         }
-        let (confirm, confirmation) = oneshot::channel();
+        let (confirm, confirmation) = confirmation();
         let offer = Offer { submission, offered_at: Instant::now(), confirm };
         self.offers.try_send(offer).map_err(|_| NotTaken)?;
-        Ok(Confirmation(confirmation))
-    }
-}
-
-/// Tells whether a submission that was handed in became durable. Dropping it takes back a
-/// submission that is not packed yet.
-pub struct Confirmation(oneshot::Receiver<Durability>);
-
-impl Confirmation {
-    /// Waits for the word of the queue or of the spool.
-    pub async fn durability(&mut self) -> Durability {
-        (&mut self.0).await.unwrap_or(Durability::Open)
+        Ok(confirmation)
     }
 }
 
@@ -159,7 +147,7 @@ pub const fn is_full(submissions: usize, text_bytes: usize) -> bool {
 
 struct Envelope {
     submissions: Vec<Submission>,
-    confirms: Vec<oneshot::Sender<Durability>>,
+    confirms: Vec<Confirm>,
     text_bytes: usize,
     /// When the oldest of them was.
     offered_at: Instant,
@@ -205,8 +193,7 @@ impl Envelope {
         failpoint!("edge.before_publish");
         let durability = outlet.send(self.submissions, self.offered_at).await;
         for confirm in self.confirms {
-            // Those who hung up need no word.
-            let _ = confirm.send(durability);
+            confirm.tell(durability);
         }
     }
 }

@@ -3,17 +3,14 @@
 //! A browser asks, and keeps what it is not allowed to show; nothing here keeps anybody out. No
 //! credentials are ever allowed, and routes that take a bearer token are not shared at all.
 
-use std::sync::Arc;
-
 use axum::{
-    extract::{MatchedPath, Request, State},
+    extract::{MatchedPath, Request},
     http::{HeaderMap, HeaderValue, Method, header},
-    middleware::Next,
     response::Response,
 };
 use common::config::CorsOrigins;
 
-use crate::{edge::Edge, routes::TICKETS};
+use crate::routes::TICKETS;
 
 /// What a page may send beside what any page may.
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
@@ -41,10 +38,14 @@ pub fn is_public(route: &str) -> bool {
 }
 
 /// Around every route: says of every answer who may read it, and of a preflight's what they may do.
-pub async fn share(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
+pub async fn share<F: Future<Output = Response>>(
+    origins: &CorsOrigins,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let route = request.extensions().get::<MatchedPath>();
-    let sharing = Sharing::of(&edge.cors_origins, route, &request);
-    let mut response = next.run(request).await;
+    let sharing = Sharing::of(origins, route, &request);
+    let mut response = next(request).await;
     sharing.write_into(response.headers_mut());
     response
 }

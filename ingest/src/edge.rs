@@ -75,12 +75,9 @@ pub struct Edge {
 
 impl Edge {
     /// What stands around every route.
-    pub fn around(&self) -> Arc<Around> {
-        Arc::new(Around {
-            clock: Arc::clone(&self.clock),
-            entropy: Arc::clone(&self.entropy),
-            request_wait: self.request_wait,
-        })
+    pub fn around(&self) -> Around<'_> {
+        let Self { clock, entropy, request_wait, .. } = self;
+        Around { clock: &**clock, entropy: &**entropy, request_wait: *request_wait }
     }
 }
 

@@ -7,12 +7,14 @@
 
 mod accounts;
 mod batcher;
+mod confirmation;
 mod cors;
 #[cfg(test)]
 mod doubles;
 mod echo;
 mod edge;
 mod events;
+mod finishing;
 mod health;
 mod hub;
 mod key;

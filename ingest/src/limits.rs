@@ -4,9 +4,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, HeaderValue, StatusCode, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use common::{
@@ -16,13 +15,13 @@ use common::{
     keys::NumberKey,
     ports::limits::{Decision, Limiter, PartitionKey, Policy, Quota, Rule, Slot, Standing, Tally},
 };
-use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
     body,
     client::{Clients, Peer, Walk},
     edge::Edge,
+    finishing::Finishing,
     problem::Problem,
     standing::{measure, tell, whole_seconds},
 };
@@ -104,6 +103,18 @@ pub struct Account {
     not_kept: Arc<Mutex<Option<Uuid>>>,
 }
 
+/// What was said of a slot; nothing where there is no limit.
+pub struct Told(Option<(Policy, Option<Problem>, Tally)>);
+
+impl Told {
+    /// Takes it for said.
+    pub fn stands(self) -> Result<(), Problem> {
+        let Some((policy, problem, tally)) = self.0 else { return Ok(()) };
+        measure(policy, problem.is_none(), tally.as_str());
+        problem.map_or(Ok(()), Err)
+    }
+}
+
 impl Account {
     fn of(limits: &Arc<Limits>, request: &Request) -> Self {
         let key = limits.clients.partition_key(limits.walk(request).address);
@@ -113,15 +124,19 @@ impl Account {
     /// Takes a slot, or says that there is none left. One that was free before is this request's to
     /// [keep](Account::keep).
     pub async fn take(&self, policy: Policy, slot: Uuid) -> Result<(), Problem> {
-        let Some(rule) = self.limits.rule(policy, 1) else { return Ok(()) };
+        self.ask(policy, slot).await.stands()
+    }
+
+    /// The same of a slot that may turn out not to be the one: what was said counts once it stands.
+    pub async fn ask(&self, policy: Policy, slot: Uuid) -> Told {
+        let Some(rule) = self.limits.rule(policy, 1) else { return Told(None) };
         let decision = self.limits.limiter.take(self.key, &[rule], Slot(slot)).await;
-        let problem = Problem::rate_limited(&decision.standings);
-        measure(policy, problem.is_none(), decision.tally.as_str());
+        let (problem, tally) = (Problem::rate_limited(&decision.standings), decision.tally);
         if decision.has_changed {
             *self.not_kept() = Some(slot);
         }
         self.note(decision);
-        problem.map_or(Ok(()), Err)
+        Told(Some((policy, problem, tally)))
     }
 
     /// Keeps the slot. One that another request took may be given back by it in the meantime.
@@ -144,7 +159,7 @@ impl Account {
     }
 
     /// Frees the slot that was taken and not kept, whatever became of who took it.
-    async fn give_back(&self, policy: Policy) {
+    pub async fn give_back(&self, policy: Policy) {
         let slot = self.not_kept().take();
         if let (Some(slot), Some(rule)) = (slot, self.limits.rule(policy, 1)) {
             self.note(self.limits.limiter.give_back(self.key, &[rule], Slot(slot)).await);
@@ -187,12 +202,27 @@ impl Account {
     }
 }
 
+/// Around every route: counts for it what its policy says.
+pub async fn limited<F: Future<Output = Response> + Send + 'static>(
+    policy: Option<Policy>,
+    edge: &Arc<Edge>,
+    request: Request,
+    next: impl FnOnce(Request) -> F + Send + 'static,
+) -> Response {
+    match policy {
+        None | Some(Policy::Guesses) => next(request).await,
+        Some(Policy::Create | Policy::Attempts) => submissions(edge, request, next).await,
+        Some(Policy::Lookup) => look_ups(edge, request, next).await,
+        Some(Policy::Stats) => statistics(edge, request, next).await,
+    }
+}
+
 /// Around `POST`: counts the attempt before the body is read, in this process alone, so that a
 /// flood costs nothing beyond it. Submissions are counted by their handler, once they are valid.
-pub async fn submissions(
-    State(edge): State<Arc<Edge>>,
+async fn submissions<F: Future<Output = Response> + Send + 'static>(
+    edge: &Edge,
     mut request: Request,
-    next: Next,
+    next: impl FnOnce(Request) -> F + Send + 'static,
 ) -> Response {
     let account = Account::of(&edge.limits, &request);
     let refused = edge.limits.attempts.as_ref().and_then(|guard| {
@@ -205,17 +235,16 @@ pub async fn submissions(
         body::decline(&head.headers, body, refusal).await
     } else {
         request.extensions_mut().insert(account.clone());
-        let handling = async move {
-            let mut response = next.run(request).await;
+        // Goes to its end also when the sender hangs up: a place is taken for what becomes a ticket, and
+        // given back for what does not.
+        Finishing::of(async move {
+            let mut response = next(request).await;
             account.give_back(Policy::Create).await;
             account.look(Policy::Create).await;
             account.write_into(response.headers_mut());
             response
-        };
-        // A task of its own, which goes to its end also when the sender hangs up: a place is taken for
-        // what becomes a ticket, and given back for what does not.
-        let handled = tokio::spawn(handling.in_current_span()).await;
-        handled.unwrap_or_else(|_| Problem::Internal.into_response())
+        })
+        .await
     };
     response.headers_mut().append(header::VARY, HeaderValue::from_static("Prefer"));
     response
@@ -223,10 +252,14 @@ pub async fn submissions(
 
 /// Around look-ups, live ones included. What finds nothing is charged more, afterwards: before, it
 /// is not known.
-pub async fn look_ups(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
+async fn look_ups<F: Future<Output = Response>>(
+    edge: &Edge,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let (account, slot) = (Account::of(&edge.limits, &request), edge.limits.slot());
     let mut response = match account.take(Policy::Lookup, slot).await {
-        Ok(()) => next.run(request).await,
+        Ok(()) => next(request).await,
         Err(problem) => problem.into_response(),
     };
     if response.status() == StatusCode::NOT_FOUND {
@@ -237,10 +270,14 @@ pub async fn look_ups(State(edge): State<Arc<Edge>>, request: Request, next: Nex
 }
 
 /// Around the statistics, whoever asks: it limits guesses at the token, too.
-pub async fn statistics(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
+async fn statistics<F: Future<Output = Response>>(
+    edge: &Edge,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let account = Account::of(&edge.limits, &request);
     let mut response = match account.take(Policy::Stats, edge.limits.slot()).await {
-        Ok(()) => next.run(request).await,
+        Ok(()) => next(request).await,
         Err(problem) => problem.into_response(),
     };
     account.write_into(response.headers_mut());

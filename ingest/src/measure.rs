@@ -6,7 +6,6 @@ use axum::{
     body::Body,
     extract::{MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
-    middleware::Next,
     response::Response,
 };
 use common::{
@@ -23,10 +22,13 @@ use crate::{edge::Edge, problem::Problem, routes::TICKETS};
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Counts a submission that has its answer, whatever that is.
-pub async fn submissions(request: Request, next: Next) -> Response {
+pub async fn submissions<F: Future<Output = Response>>(
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let is_submission = request.method() == Method::POST && route == Some(TICKETS);
-    let response = next.run(request).await;
+    let response = next(request).await;
     if is_submission {
         SUBMISSIONS.increment(&[("outcome", outcome(&response))]);
     }

@@ -116,19 +116,9 @@ impl Name {
     }
 }
 
-/// Names a form. [`Problem::IdempotencyKeyReused`] if its key is another form's.
-pub async fn name(
-    edge: &Edge,
-    form: &Form,
-    key: Option<&IdempotencyKey>,
-) -> Result<Named, Problem> {
-    match key {
-        Some(key) => keyed(edge, form, edge.naming_keys.hash_of(key)).await,
-        None => Ok(unkeyed(edge, form).await),
-    }
-}
-
-async fn keyed(edge: &Edge, form: &Form, key: KeyHash) -> Result<Named, Problem> {
+/// Names a form that was sent under a key. [`Problem::IdempotencyKeyReused`] if that is another form's.
+pub async fn keyed(edge: &Edge, form: &Form, key: &IdempotencyKey) -> Result<Named, Problem> {
+    let key = edge.naming_keys.hash_of(key);
     let id = edge.ids.derive(key, form.fingerprint());
     match in_time(edge, edge.tickets.by_key(key)).await {
         Some(ticket) if ticket.id == id => return Ok(Named::Stored(Box::new(ticket))),
@@ -146,8 +136,8 @@ async fn keyed(edge: &Edge, form: &Form, key: KeyHash) -> Result<Named, Problem>
     }
 }
 
-async fn unkeyed(edge: &Edge, form: &Form) -> Named {
-    let new = edge.ids.issue(edge.clock.now(), &*edge.entropy);
+/// Names a form that was sent without one: by this new id, unless the same came before.
+pub async fn unkeyed(edge: &Edge, form: &Form, new: SubmissionId) -> Named {
     let core = edge.naming_keys.claim_of(form);
     let claimed = edge.claims.claim(core, new, DUPLICATE_TTL).await;
     let (Claimed::Taken(first) | Claimed::Accepted(first)) = claimed else {

@@ -5,11 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Router,
+    extract::Request,
     handler::Handler,
-    middleware,
+    response::Response,
     routing::{self, MethodRouter},
 };
 use common::ports::limits::Policy;
+use futures_util::future::BoxFuture;
 
 use crate::{
     cors,
@@ -31,31 +33,44 @@ pub struct Route {
     pub describe: Describe,
     /// What is counted for it.
     pub policy: Option<Policy>,
-    handler: MethodRouter<Arc<Edge>>,
+    serve: Serve,
 }
+
+/// Makes a route of a method's handler, under a policy.
+type Serve = Box<dyn FnOnce(Option<Policy>) -> MethodRouter<Arc<Edge>>>;
 
 impl Route {
     fn limited(self, policy: Policy) -> Self {
         Self { policy: Some(policy), ..self }
     }
+}
 
-    /// The handler within the limits of the route.
-    fn guarded(self, edge: &Arc<Edge>) -> MethodRouter<Arc<Edge>> {
-        let answered = middleware::from_fn_with_state(edge.around(), request::within_limits);
-        let handler = self.handler.route_layer(answered);
-        let edge = || Arc::clone(edge);
-        match self.policy {
-            None | Some(Policy::Guesses) => handler,
-            Some(Policy::Create | Policy::Attempts) => {
-                handler.route_layer(middleware::from_fn_with_state(edge(), limits::submissions))
-            }
-            Some(Policy::Lookup) => {
-                handler.route_layer(middleware::from_fn_with_state(edge(), limits::look_ups))
-            }
-            Some(Policy::Stats) => {
-                handler.route_layer(middleware::from_fn_with_state(edge(), limits::statistics))
-            }
-        }
+/// A handler within everything that a request gets.
+#[derive(Clone)]
+struct Guarded<H> {
+    handler: H,
+    policy: Option<Policy>,
+}
+
+impl<T: 'static, H: Handler<T, Arc<Edge>>> Handler<T, Arc<Edge>> for Guarded<H> {
+    type Future = BoxFuture<'static, Response>;
+
+    fn call(self, request: Request, edge: Arc<Edge>) -> Self::Future {
+        let Self { handler, policy } = self;
+        Box::pin(async move {
+            let (edge, around) = (&edge, edge.around());
+            // Its own, since a submission goes on without those around it.
+            let own = Arc::clone(edge);
+            let within_limits = async move |request| {
+                let handled = |request| handler.call(request, Arc::clone(&own));
+                request::within_limits(own.around(), request, handled).await
+            };
+            let limited = |request| limits::limited(policy, edge, request, within_limits);
+            let bounded = |request| request::bounded(around, request, limited);
+            let shared = |request| cors::share(&edge.cors_origins, request, bounded);
+            let counted = |request| measure::submissions(request, shared);
+            request::around(around, request, counted).await
+        })
     }
 }
 
@@ -66,7 +81,8 @@ fn get<T: 'static>(
     handler: impl Handler<T, Arc<Edge>>,
     describe: Describe,
 ) -> Route {
-    Route { path, method: "get", describe, policy: None, handler: routing::get(handler) }
+    let serve = |policy| routing::get(Guarded { handler, policy });
+    Route { path, method: "get", describe, policy: None, serve: Box::new(serve) }
 }
 
 fn post<T: 'static>(
@@ -74,7 +90,8 @@ fn post<T: 'static>(
     handler: impl Handler<T, Arc<Edge>>,
     describe: Describe,
 ) -> Route {
-    Route { path, method: "post", describe, policy: None, handler: routing::post(handler) }
+    let serve = |policy| routing::post(Guarded { handler, policy });
+    Route { path, method: "post", describe, policy: None, serve: Box::new(serve) }
 }
 
 /// Every route there is.
@@ -101,35 +118,30 @@ pub fn all() -> Vec<Route> {
 
 /// The public API.
 pub fn router(edge: Arc<Edge>) -> Router {
-    let routes = Router::new();
-    let routes = all()
-        .into_iter()
-        .fold(routes, |routes, route| routes.route(route.path, route.guarded(&edge)));
-    let routes = with_options(routes)
-        .fallback(async || Problem::NotFound)
-        .method_not_allowed_fallback(async || Problem::MethodNotAllowed);
-    within(routes, &edge).with_state(edge)
+    serve(all(), edge)
 }
 
-/// Lets every address tell its methods, which counts for no limit.
-fn with_options(routes: Router<Arc<Edge>>) -> Router<Arc<Edge>> {
+/// These routes, and answers to what is none.
+fn serve(routes: Vec<Route>, edge: Arc<Edge>) -> Router {
     let mut methods = BTreeMap::<_, Vec<_>>::new();
-    for route in all() {
-        methods.entry(route.path).or_default().push(route.method);
+    let mut served = Router::new();
+    for Route { path, method, policy, serve, .. } in routes {
+        methods.entry(path).or_default().push(method);
+        served = served.route(path, serve(policy));
     }
-    let options = |routes: Router<_>, (path, methods): (_, Vec<_>)| {
-        routes.route(path, request::options(&methods))
-    };
-    methods.into_iter().fold(routes, options)
+    // Every address tells its methods, which counts for no limit.
+    for (path, methods) in methods {
+        let options = request::options(&methods);
+        served = served.route(path, routing::options(unlimited(async move || options)));
+    }
+    served
+        .fallback(unlimited(async || Problem::NotFound))
+        .method_not_allowed_fallback(unlimited(async || Problem::MethodNotAllowed))
+        .with_state(edge)
 }
 
-/// Puts around the routes what every request gets.
-fn within(routes: Router<Arc<Edge>>, edge: &Arc<Edge>) -> Router<Arc<Edge>> {
-    routes
-        .layer(middleware::from_fn_with_state(edge.around(), request::bounded))
-        .layer(middleware::from_fn_with_state(Arc::clone(edge), cors::share))
-        .layer(middleware::from_fn(measure::submissions))
-        .layer(middleware::from_fn_with_state(edge.around(), request::around))
+fn unlimited<H>(handler: H) -> Guarded<H> {
+    Guarded { handler, policy: None }
 }
 
 #[cfg(test)]
@@ -230,31 +242,27 @@ mod tests {
     }
 
     /// An edge with these routes in the place of its own.
-    fn stage_with(router: Router<Arc<Edge>>) -> Stage {
+    fn stage_with(routes: Vec<Route>) -> Stage {
         let stage = Stage::new();
-        let router = within(router, &stage.edge).with_state(Arc::clone(&stage.edge));
-        Stage { router, ..stage }
+        Stage { router: serve(routes, Arc::clone(&stage.edge)), ..stage }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_page_keeps_a_policy_of_its_own() {
         let page = async || [(header::CONTENT_SECURITY_POLICY, "default-src 'self'")];
-        let stage = stage_with(Router::new().route("/page", routing::get(page)));
+        let stage = stage_with(vec![get("/page", page, process::live)]);
         let heard = stage.get("/page").await;
         assert_eq!(heard.header("content-security-policy"), "default-src 'self'");
     }
 
     /// An edge with this handler in the place of its own, within the limits of each kind.
     fn limited_stage<T: 'static>(handler: &impl Handler<T, Arc<Edge>>) -> Stage {
-        let stage = Stage::new();
-        let edge = &stage.edge;
-        let route = |policy| get("/x", handler.clone(), process::live).limited(policy);
-        let router = Router::new()
-            .route("/create", route(Policy::Create).guarded(edge))
-            .route("/lookup", route(Policy::Lookup).guarded(edge))
-            .route("/stats", route(Policy::Stats).guarded(edge));
-        let router = within(router, edge).with_state(Arc::clone(edge));
-        Stage { router, ..stage }
+        let route = |path, policy| get(path, handler.clone(), process::live).limited(policy);
+        stage_with(vec![
+            route("/create", Policy::Create),
+            route("/lookup", Policy::Lookup),
+            route("/stats", Policy::Stats),
+        ])
     }
 
     #[tokio::test(start_paused = true)]
@@ -295,7 +303,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_panic_is_a_500_that_says_nothing() {
         let broken = async || -> Problem { panic!("with a secret") };
-        let stage = stage_with(Router::new().route("/broken", routing::get(broken)));
+        let stage = stage_with(vec![get("/broken", broken, process::live)]);
         let heard = stage.get("/broken").await;
         assert_eq!(heard.code(), (500, "internal"));
         assert!(!heard.json.to_string().contains("secret"));

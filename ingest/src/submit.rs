@@ -9,21 +9,21 @@ use axum::{
     response::Response,
 };
 use common::{
-    domain::{Submission, Ticket},
+    domain::{Submission, SubmissionId, Ticket},
     failpoint,
     metrics::REPLY_WAIT,
     ports::{limits::Policy, queue::Receipt},
     trace::Trace,
 };
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    batcher::Confirmation,
     body,
+    confirmation::Confirmation,
     echo::Echo,
     edge::Edge,
     key::IdempotencyKey,
-    limits::Account,
+    limits::{Account, Told},
     naming::{self, Name, Named},
     outlet::Durability,
     payload,
@@ -66,7 +66,17 @@ async fn receive(
     let form = payload::parse(&body::read(&head.headers, body).await?)?;
     failpoint!("edge.body_read");
 
-    let name = match naming::name(edge, &form, key.as_ref()).await? {
+    let account = head.extensions.remove::<Account>().ok_or(Problem::Internal)?;
+    let (named, told) = if let Some(key) = &key {
+        (naming::keyed(edge, &form, key).await?, None)
+    } else {
+        // Most forms come for the first time, and then this is their name: both are asked at once.
+        let new = edge.ids.issue(edge.clock.now(), &*edge.entropy);
+        let asking = account.ask(Policy::Create, new.as_uuid());
+        let (named, told) = tokio::join!(naming::unkeyed(edge, &form, new), asking);
+        (named, Some((new, told)))
+    };
+    let name = match named {
         Named::Stored(ticket) if key.is_some() => return replay(edge, *ticket, patience),
         Named::Stored(ticket) => return duplicate(edge, *ticket, patience),
         Named::Accepted(id) => {
@@ -74,8 +84,7 @@ async fn receive(
         }
         Named::Open(name) => name,
     };
-    let account = head.extensions.remove::<Account>().ok_or(Problem::Internal)?;
-    count(edge, &account, &name).await?;
+    count(edge, &account, &name, told).await?;
     let trace = head.extensions.remove::<Trace>();
     let trace = trace.unwrap_or_else(|| Trace::of_request(None, None, &*edge.entropy));
     let (id, submitted_at) = (name.id, edge.clock.now());
@@ -108,12 +117,25 @@ async fn receive(
 }
 
 /// Takes a slot for what is offered, as only what is accepted counts, and once: not what is known to
-/// have been.
-async fn count(edge: &Edge, account: &Account, name: &Name) -> Result<(), Problem> {
-    if name.is_accepted {
-        return Ok(());
-    }
-    let taken = account.take(Policy::Create, name.id.as_uuid()).await;
+/// have been. One that was taken under another name is given back.
+async fn count(
+    edge: &Edge,
+    account: &Account,
+    name: &Name,
+    told: Option<(SubmissionId, Told)>,
+) -> Result<(), Problem> {
+    let taken = match told {
+        Some((id, told)) if id == name.id => told.stands(),
+        told => {
+            if told.is_some() {
+                account.give_back(Policy::Create).await;
+            }
+            if name.is_accepted {
+                return Ok(());
+            }
+            account.take(Policy::Create, name.id.as_uuid()).await
+        }
+    };
     if taken.is_err() {
         name.withdraw(edge).await;
     }
@@ -159,13 +181,23 @@ async fn outcome(
     reply_wait: Option<Duration>,
 ) -> Outcome {
     let offered_at = Instant::now();
+    let until = offered_at + reply_wait.unwrap_or_default();
+    let word = async {
+        // While a number may come, that it is safe is no news.
+        let trouble = timeout_at(until.min(offered_at + DURABLE_WAIT), confirmation.trouble());
+        if let (Some(_), Ok(trouble)) = (reply_wait, trouble.await) {
+            return trouble;
+        }
+        let durability = timeout_at(offered_at + DURABLE_WAIT, confirmation.durability());
+        durability.await.unwrap_or(Durability::Open)
+    };
     tokio::select! {
         biased;
         Some(receipt) = seat.receipt() => {
             edge.accounts.numbered();
             return Outcome::Numbered(receipt);
         }
-        durability = confirmation.durability() => match durability {
+        durability = word => match durability {
             Durability::Durable => {}
             Durability::Spooled => {
                 // There is nothing to wait for while the queue is away.
@@ -175,9 +207,7 @@ async fn outcome(
             Durability::Refused => return Outcome::Refused,
             Durability::Open => return Outcome::Unknown,
         },
-        () = sleep_until(offered_at + DURABLE_WAIT) => return Outcome::Unknown,
     }
-    let until = offered_at + reply_wait.unwrap_or_default();
     match timeout_at(until, seat.receipt()).await {
         Ok(Some(receipt)) => {
             edge.accounts.numbered();

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     doubles::{FORM, Mood, ScriptedPublisher},
+    outlet::Durability,
     payload,
 };
 

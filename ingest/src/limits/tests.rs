@@ -114,17 +114,19 @@ fn remembering_stage(mood: Mood) -> Stage {
 async fn a_submission_sent_again_is_counted_once_however_often_it_fails() {
     for headers in [&[][..], &[KEY]] {
         let stage = remembering_stage(Mood::Silent);
-        for _ in 0..3 {
+        let in_vain = [("take", "create", 1), ("give back", "create", 1)];
+        // Without a key a repeat is known as one only when a slot was taken for it, under another name.
+        let before = if headers.is_empty() { &in_vain[..] } else { &[] };
+        for before in [&[], before, before] {
             assert_eq!(stage.post(FORM, headers).await.status, 503);
-            let slots = slots(&stage);
-            assert_eq!(slots[0], slots[1]);
-            assert_eq!(asked(&stage), [("take", "create", 1), ("give back", "create", 1)]);
+            assert!(slots(&stage).chunks(2).all(|it| it[0] == it[1]));
+            assert_eq!(asked(&stage), [before, &in_vain].concat());
         }
         *stage.publisher.mood.lock().unwrap() = Mood::Willing;
         assert_eq!(stage.post(FORM, headers).await.status, 202);
         let id = stage.publisher.envelopes.lock().unwrap()[0][0].id;
-        assert_eq!(slots(&stage), [Slot(id.as_uuid())]);
-        assert_eq!(asked(&stage), [("take", "create", 1)]);
+        assert_eq!(slots(&stage).last(), Some(&Slot(id.as_uuid())));
+        assert_eq!(asked(&stage), [before, &in_vain[..1]].concat());
     }
 }
 
