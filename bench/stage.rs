@@ -7,6 +7,9 @@ use sqlx::{Connection, PgConnection};
 use crate::bed::client::Client;
 use crate::bed::folder::Folder;
 use crate::bed::instance::Instance;
+use crate::bed::postgres::Postgres;
+use crate::bed::rabbitmq::RabbitMq;
+use crate::bed::redis::Redis;
 use crate::bed::server::Server;
 use crate::bed::servers::Servers;
 use crate::bed::system::{ADMIN_TOKEN, TestSystem};
@@ -24,6 +27,10 @@ const SETTINGS: [(&str, &str); 5] = [
     ("SUPPORT_LIMIT_STATS", "30/1m"),
     ("SUPPORT_LIMIT_ATTEMPTS", "300/10m"),
 ];
+
+/// What everybody sets who has a Postgres of some size: its own defaults are for a machine of the
+/// nineties. The rest, durability first, is as it comes.
+const POSTGRES: [&str; 2] = ["shared_buffers=1GB", "max_wal_size=4GB"];
 
 /// Longest wait for what a load has left to do.
 const BACKLOG: Duration = Duration::from_mins(10);
@@ -47,7 +54,9 @@ pub struct Stage {
 impl Stage {
     /// Starts everything.
     pub async fn set() -> Self {
-        let servers = Servers::own().await;
+        let (postgres, rabbitmq, redis) =
+            tokio::join!(Postgres::start_with(&POSTGRES), RabbitMq::start(), Redis::start());
+        let servers = Servers { postgres, rabbitmq, redis };
         let backing = servers.backing().await;
         let settings = || SETTINGS.map(|(name, value)| (name, value.to_owned()));
         let distributed = TestSystem::distributed(backing).with_all(settings()).await;

@@ -30,20 +30,28 @@ pub struct Postgres {
 impl Postgres {
     /// Makes a new, empty server and starts it.
     pub async fn start() -> Self {
-        Self::start_in(Folder::new("postgres")).await
+        Self::start_in(Folder::new("postgres"), &[]).await
+    }
+
+    /// The same with settings of its own, such as `work_mem=8MB`.
+    pub async fn start_with(settings: &[&str]) -> Self {
+        Self::start_in(Folder::new("postgres"), settings).await
     }
 
     /// The same with its data on a disk of so many mebibytes.
     pub async fn on_a_small_disk(mebibytes: u32) -> (Self, Disk) {
         let folder = Folder::new("postgres");
         let disk = Disk::mount(&folder, DATA, mebibytes).await;
-        (Self::start_in(folder).await, disk)
+        (Self::start_in(folder, &[]).await, disk)
     }
 
-    async fn start_in(folder: Folder) -> Self {
+    async fn start_in(folder: Folder, settings: &[&str]) -> Self {
         initialise(&folder).await;
         let port = Port::free();
-        let process = Process::new("postgres", folder.path(), server_command(&folder, &port));
+        let mut command = server_command(&folder, &port);
+        // Of two that name the same, the last one counts.
+        command.args(settings.iter().flat_map(|setting| ["-c", setting]));
+        let process = Process::new("postgres", folder.path(), command);
         let postgres = Self { process, port, folder };
         postgres.launch().await;
         postgres
