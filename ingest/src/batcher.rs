@@ -27,9 +27,13 @@ use crate::{
 /// would have to wait behind more is better told so at once.
 const OFFERS_MAX: usize = 4_096;
 
-/// Envelopes unconfirmed at a time: enough to keep the broker busy while the confirms travel, few
-/// enough for envelopes to fill when it is slow.
-const WINDOW: usize = 8;
+/// Envelopes unconfirmed at a time: one more than is on its way, so that the broker has the next one when
+/// it has confirmed the last. With more of them envelopes hold fewer submissions, and what an envelope costs
+/// the broker, the worker and the store is shared by fewer.
+const WINDOW: usize = 2;
+
+/// The same while whole envelopes wait: the broker is slow, or far away.
+const WINDOW_FULL: usize = 8;
 
 /// Submissions in an envelope. Above some hundred a larger one saves nothing, and it is what a
 /// worker has to take at once.
@@ -116,7 +120,7 @@ impl Batcher {
                 biased;
                 Some(_) = unconfirmed.join_next() => {}
                 () = drained.cancelled(), if !self.offers.is_closed() => self.offers.close(),
-                offer = self.offers.recv(), if unconfirmed.len() < WINDOW => {
+                offer = self.offers.recv(), if unconfirmed.len() < self.window() => {
                     let Some(first) = offer else { break };
                     let envelope = self.pack(first);
                     unconfirmed.spawn(envelope.leave(Arc::clone(&self.outlet)));
@@ -127,6 +131,10 @@ impl Batcher {
     }
 
     /// Takes along whatever else waits.
+    fn window(&self) -> usize {
+        if self.offers.len() < SUBMISSIONS_MAX { WINDOW } else { WINDOW_FULL }
+    }
+
     fn pack(&mut self, first: Offer) -> Envelope {
         let waited_ms = u64::try_from(first.offered_at.elapsed().as_millis());
         self.packing_wait_ms.store(waited_ms.unwrap_or(u64::MAX), Ordering::Relaxed);
