@@ -23,7 +23,7 @@ use common::{
 use thiserror::Error;
 use tokio::{
     sync::Notify,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -41,6 +41,10 @@ const LEASE_POLL: Duration = Duration::from_millis(500);
 
 /// How often the relay looks for what other workers have stored; its own worker wakes it.
 const OUTBOX_POLL: Duration = Duration::from_millis(200);
+
+/// How long events that this worker has stored are left for more to come. A look into the outbox and a
+/// publish cost as much for one as for many, and at a moderate load every batch would get its own.
+const GATHERING: Duration = Duration::from_millis(20);
 
 /// Events read together, and published together at most: as many as the broker is given unconfirmed.
 const BATCH: u32 = 256;
@@ -152,7 +156,7 @@ impl Relay {
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.stored.notified() => {}
+                () = self.stored.notified() => gather(stop).await,
                 () = tokio::time::sleep(OUTBOX_POLL) => {}
             }
         }
@@ -243,6 +247,11 @@ impl Relay {
         term.ends_at = now + LEASE_TTL;
         Ok(())
     }
+}
+
+/// Leaves time for more to be stored.
+async fn gather(stop: &CancellationToken) {
+    let _ = timeout(GATHERING, stop.cancelled()).await;
 }
 
 impl Term {
