@@ -15,8 +15,9 @@ use common::{
 };
 
 /// Logs at a time, each a client's under a policy. Beyond this, clients that come new share 4,096
-/// logs: at the default limits, this is some tens of megabytes at most.
-const LOGS_MAX: usize = 65_536;
+/// logs. With one entry a log has some 150 bytes: 40 MB at most of clients that come once, which may be
+/// 400 a second.
+const LOGS_MAX: usize = 262_144;
 
 /// Before so many logs can have come, sweeping is not worth while.
 const SWEEP_MIN: usize = 1_024;
@@ -50,7 +51,8 @@ struct Entry {
 
 impl Log {
     fn new(quota: Quota) -> Self {
-        Self { window: window(quota), entries: VecDeque::new() }
+        // Most clients come once.
+        Self { window: window(quota), entries: VecDeque::with_capacity(1) }
     }
 
     /// Forgets what is a window old.
