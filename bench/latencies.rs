@@ -25,24 +25,50 @@ pub type Make = Arc<dyn Fn(u64) -> Request<Full<Bytes>> + Send + Sync>;
 type Due = Arc<Mutex<mpsc::UnboundedReceiver<(u64, Instant)>>>;
 
 /// The times of a load.
+#[derive(Default)]
 pub struct Latencies {
-    /// In order of size.
+    /// Of those that were answered with less than 400, since they were due; in order of size.
     times: Vec<Duration>,
-    /// Not answered, or with 400 or more.
+    /// Of those that were refused and told when to come again, since they were sent; likewise.
+    refused: Vec<Duration>,
+    /// Not answered, or with any other problem.
     pub failed: usize,
 }
 
 impl Latencies {
     /// The time within which so many of a thousand were answered.
     pub fn permille(&self, permille: usize) -> Duration {
-        let last = self.times.len().saturating_sub(1);
-        self.times.get((self.times.len() * permille / 1_000).min(last)).copied().unwrap_or_default()
+        nth(&self.times, permille)
     }
 
     /// How many were answered.
     pub fn answered(&self) -> usize {
         self.times.len()
     }
+
+    /// How many were refused and told when to come again.
+    pub fn refused(&self) -> usize {
+        self.refused.len()
+    }
+
+    /// The time within which so many of a thousand refusals came.
+    pub fn refused_permille(&self, permille: usize) -> Duration {
+        nth(&self.refused, permille)
+    }
+}
+
+/// The time at that place, of times in order of size.
+fn nth(times: &[Duration], permille: usize) -> Duration {
+    let last = times.len().saturating_sub(1);
+    times.get((times.len() * permille / 1_000).min(last)).copied().unwrap_or_default()
+}
+
+/// What a request came to.
+enum Answer {
+    Good,
+    /// Refused, with `Retry-After`.
+    Refused,
+    Bad,
 }
 
 /// Sends so many requests a second over so many connections, for so long.
@@ -72,12 +98,14 @@ pub async fn measure(
         }
     }
     drop(hand_out);
-    let mut all = Latencies { times: Vec::new(), failed: 0 };
-    for Latencies { times, failed } in sending.join_all().await {
+    let mut all = Latencies::default();
+    for Latencies { times, refused, failed } in sending.join_all().await {
         all.times.extend(times);
+        all.refused.extend(refused);
         all.failed += failed;
     }
     all.times.sort_unstable();
+    all.refused.sort_unstable();
     all
 }
 
@@ -94,13 +122,15 @@ async fn connect(on: SocketAddr) -> SendRequest<Full<Bytes>> {
 
 /// Sends what is due on one connection until there is no more.
 async fn send(mut connection: SendRequest<Full<Bytes>>, due: Due, make: Make) -> Latencies {
-    let mut latencies = Latencies { times: Vec::new(), failed: 0 };
+    let mut latencies = Latencies::default();
     loop {
         let next = due.lock().await.recv().await;
         let Some((number, since)) = next else { return latencies };
+        let sent_at = Instant::now();
         match ask(&mut connection, make(number)).await {
-            Ok(true) => latencies.times.push(since.elapsed()),
-            Ok(false) => latencies.failed += 1,
+            Ok(Answer::Good) => latencies.times.push(since.elapsed()),
+            Ok(Answer::Refused) => latencies.refused.push(sent_at.elapsed()),
+            Ok(Answer::Bad) => latencies.failed += 1,
             Err(_) => {
                 latencies.failed += 1;
                 return latencies;
@@ -109,14 +139,19 @@ async fn send(mut connection: SendRequest<Full<Bytes>>, due: Due, make: Make) ->
     }
 }
 
-/// Whether the answer was below 400.
+/// Sends one, and reads all of its answer.
 async fn ask(
     connection: &mut SendRequest<Full<Bytes>>,
     request: Request<Full<Bytes>>,
-) -> hyper::Result<bool> {
+) -> hyper::Result<Answer> {
     connection.ready().await?;
     let answer = connection.send_request(request).await?;
     let is_good = answer.status().as_u16() < 400;
+    let comes_again = answer.headers().contains_key("retry-after");
     answer.into_body().collect().await?;
-    Ok(is_good)
+    Ok(match (is_good, comes_again) {
+        (true, _) => Answer::Good,
+        (false, true) => Answer::Refused,
+        (false, false) => Answer::Bad,
+    })
 }

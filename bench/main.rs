@@ -19,6 +19,7 @@ mod bed;
 mod floors;
 mod latencies;
 mod machine;
+mod many;
 mod raw;
 mod report;
 mod stage;
@@ -47,6 +48,9 @@ pub struct Arguments {
     /// Submissions that lie in the queue when the worker starts on them.
     #[arg(long, default_value_t = 500_000)]
     backlog: usize,
+    /// Tickets that are stored before anything is measured.
+    #[arg(long, default_value_t = 0)]
+    tickets: u64,
     /// Only what has this in its name.
     #[arg(long)]
     only: Option<String>,

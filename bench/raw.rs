@@ -26,6 +26,8 @@ use uuid::Uuid;
 const ROWS: usize = 500;
 /// Connections that insert side by side: one for each processor.
 const WRITERS: usize = 2;
+/// How often what happens alone is measured.
+const ONES: usize = 50;
 /// Publishes without a confirm yet.
 const WINDOW: usize = 1_000;
 
@@ -228,6 +230,38 @@ impl Queue {
         self.channel.queue_purge(QUEUE.into(), QueuePurgeOptions::default()).await.expect("purge");
         rate
     }
+}
+
+/// Milliseconds that one message takes to be confirmed by a quorum queue with nothing else to do: the
+/// median.
+pub async fn one_publish(amqp_url: &str) -> f64 {
+    let queue = Queue::on(amqp_url).await;
+    let bodies = envelopes(ONES, 1);
+    let times = alone(async |number| {
+        queue.publish("", &bodies[number..=number]).await;
+    });
+    let times = times.await;
+    queue.consume(ONES).await;
+    times
+}
+
+/// Milliseconds that one row takes to be inserted and committed, likewise.
+pub async fn one_insert(database_url: &str) -> f64 {
+    let mut connection = PgConnection::connect(database_url).await.expect("connect");
+    alone(async |_| Rows::new(1).insert(&mut connection).await).await
+}
+
+/// The median of what each takes, ten a second.
+async fn alone(mut one: impl AsyncFnMut(usize)) -> f64 {
+    let mut times = Vec::new();
+    for number in 0..ONES {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let begun = Instant::now();
+        one(number).await;
+        times.push(begun.elapsed());
+    }
+    times.sort();
+    times[ONES / 2].as_secs_f64() * 1e3
 }
 
 fn confirmed(word: Option<&lapin::Result<Confirmation>>) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -16,7 +17,32 @@ pub struct Report {
     how: String,
     series: Vec<Series>,
     latencies: Vec<Latency>,
+    /// Milliseconds that one confirmed publish and one committed insert take by themselves.
+    floors_ms: Option<[f64; 2]>,
+    overload: Option<Overload>,
+    /// Milliseconds from an embedded start to being ready.
+    ready_ms: Option<f64>,
     peaks: Vec<Peak>,
+}
+
+/// Three times as much as the system can do.
+#[derive(Serialize)]
+pub struct Overload {
+    /// Requests that were due a second.
+    pub per_second: f64,
+    /// Answered a second.
+    pub goodput: f64,
+    /// The same, of the peak.
+    pub of_peak: f64,
+    pub refused: usize,
+    /// The 99th percentile of the refusals' times.
+    pub refused_p99_ms: f64,
+    /// Without an answer, or refused without being told when to come again.
+    pub failed: usize,
+    /// The 99th percentile in the ten seconds after, at half the peak.
+    pub meanwhile_p99_ms: f64,
+    /// The same after those.
+    pub recovered_p99_ms: f64,
 }
 
 /// One thing that was measured, once in each repetition.
@@ -77,7 +103,16 @@ impl Report {
     pub fn new(how: String) -> Self {
         let machine = Machine::here();
         println!("{}\n{how}\n", machine.line());
-        Self { machine, how, series: Vec::new(), latencies: Vec::new(), peaks: Vec::new() }
+        Self {
+            machine,
+            how,
+            series: Vec::new(),
+            latencies: Vec::new(),
+            floors_ms: None,
+            overload: None,
+            ready_ms: None,
+            peaks: Vec::new(),
+        }
     }
 
     /// Adds to a series, which begins with its first sample.
@@ -118,6 +153,30 @@ impl Report {
              {p999_ms:.1} ms; {answered} answered, {failed} failed"
         );
         self.latencies.push(latency);
+    }
+
+    /// Notes how long one publish and one insert take by themselves, in milliseconds.
+    pub fn add_floors(&mut self, floors_ms: [f64; 2]) {
+        self.floors_ms = Some(floors_ms);
+    }
+
+    /// Notes what became of too much load.
+    pub fn set_overload(&mut self, overload: Overload) {
+        let Overload { per_second, goodput, of_peak, refused, refused_p99_ms, failed, .. } =
+            &overload;
+        let Overload { meanwhile_p99_ms, recovered_p99_ms, .. } = &overload;
+        println!(
+            "overload: {per_second:.0}/s asked, {goodput:.0}/s answered ({of_peak:.2} of the peak), \
+             {refused} refused (p99 {refused_p99_ms:.0} ms), {failed} failed; p99 {meanwhile_p99_ms:.0} ms \
+             in the ten seconds after, {recovered_p99_ms:.0} ms then"
+        );
+        self.overload = Some(overload);
+    }
+
+    /// Notes how long a start takes.
+    pub fn set_ready(&mut self, after: Duration) {
+        println!("embedded, ready after {after:.0?}");
+        self.ready_ms = Some(after.as_secs_f64() * 1e3);
     }
 
     /// Adds a peak of memory.

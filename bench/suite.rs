@@ -1,7 +1,8 @@
 //! What is measured, in which order, and what it is held against.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,11 +13,13 @@ use hyper::Request;
 use crate::Arguments;
 use crate::bed::client::Client;
 use crate::bed::instance::Instance;
+use crate::bed::servers::Backing;
 use crate::bed::system::TICKETS;
 use crate::bed::wait::eventually;
-use crate::latencies::{self, Make};
+use crate::latencies::{self, Latencies, Make};
+use crate::many;
 use crate::raw::{self, Queue};
-use crate::report::{Latency, Peak, Report, Sample, Times};
+use crate::report::{Latency, Overload, Peak, Report, Sample, Times};
 use crate::stage::{Stage, metric, token};
 use crate::usage::{Part, peak_bytes, processor};
 use crate::wrk::Wrk;
@@ -44,6 +47,11 @@ const ENVELOPE: usize = 100;
 const MESSAGES: usize = 50_000;
 /// Different tickets that are looked up.
 const LOOKED_UP: usize = 100_000;
+const ONE_PUBLISH: &str = "one message published and confirmed";
+const ONE_INSERT: &str = "one row inserted and committed";
+
+/// How many seconds it may take to get over an overload.
+const RECOVERY: u64 = 10;
 /// Connections over which latencies are measured.
 const CALM: usize = 64;
 
@@ -55,6 +63,11 @@ pub async fn run(arguments: &Arguments) {
          generator, servers and processes on the same processors"
     );
     let mut suite = Suite { arguments, report: Report::new(how), stage: Stage::set().await };
+    if arguments.tickets > 0 {
+        let began = Instant::now();
+        many::store(&suite.stage.distributed.backing().database_url, arguments.tickets).await;
+        println!("{} tickets stored beforehand in {:.0?}\n", arguments.tickets, began.elapsed());
+    }
     for _ in 0..*repetitions {
         suite.submissions().await;
         suite.look_ups().await;
@@ -62,6 +75,8 @@ pub async fn run(arguments: &Arguments) {
         suite.drain().await;
     }
     suite.latencies().await;
+    suite.overload().await;
+    suite.ready().await;
     suite.peaks();
     suite.report.finish(&arguments.to);
 }
@@ -111,6 +126,12 @@ impl Suite<'_> {
         self.load(NOTHING_POST, &[], forms(), nothing).await;
         self.load(CREATED, &[(NOTHING_POST, 0.25), (ROW_POST, 3.0)], forms(), edge).await;
         self.load(ROW_POST, &[], forms(), row).await;
+        if self.wants(CREATED_EMBEDDED) {
+            // Its limiter has a place for every client of the last ten minutes, up to a bound: no load is to
+            // meet those of the one before.
+            self.stage.embedded.edge(0).stop_gracefully().await;
+            self.stage.embedded.edge(0).start_again().await;
+        }
         self.load(CREATED_EMBEDDED, &[(NOTHING_POST, 0.30)], forms(), embedded).await;
         let at_once = Wrk::forms(Some("respond-async"));
         self.load(QUEUED, &[(NOTHING_POST, 0.30)], at_once, edge).await;
@@ -204,8 +225,17 @@ impl Suite<'_> {
         self.stage.settle().await;
     }
 
-    /// At half of what was measured, and with hardly anything to do.
+    /// At half of what was measured, and with hardly anything to do, beside what the servers alone take
+    /// for one.
     async fn latencies(&mut self) {
+        if self.wants(CREATED) {
+            let Backing { amqp_url, database_url, .. } = self.stage.distributed.backing();
+            let times = [raw::one_publish(amqp_url).await, raw::one_insert(database_url).await];
+            for (name, ms) in [ONE_PUBLISH, ONE_INSERT].into_iter().zip(times) {
+                println!("{name:<48} {ms:.1} ms in the middle");
+            }
+            self.report.add_floors(times);
+        }
         for (name, peak) in [
             (CREATED, self.report.median_of(CREATED)),
             (CREATED_EMBEDDED, self.report.median_of(CREATED_EMBEDDED)),
@@ -213,6 +243,10 @@ impl Suite<'_> {
             let Some(peak) = peak else { continue };
             let system =
                 if name == CREATED { &self.stage.distributed } else { &self.stage.embedded };
+            if name == CREATED_EMBEDDED {
+                system.edge(0).stop_gracefully().await;
+                system.edge(0).start_again().await;
+            }
             let on = system.edge(0).address();
             for per_second in [peak / 2.0, 10.0] {
                 self.latency(name, on, per_second).await;
@@ -220,10 +254,51 @@ impl Suite<'_> {
         }
     }
 
+    /// Three times as much as it can do, and how it is afterwards.
+    async fn overload(&mut self) {
+        let Some(peak) = self.report.median_of(CREATED) else { return };
+        let on = self.stage.distributed.edge(0).address();
+        let Arguments { seconds, connections, .. } = *self.arguments;
+        let connections = connections as usize;
+        let forms = form_of_a_new_client();
+        let load = latencies::measure(on, connections, 3.0 * peak, seconds, forms.clone()).await;
+        let after = latencies::measure(on, CALM, peak / 2.0, RECOVERY, forms.clone()).await;
+        let recovered = latencies::measure(on, CALM, peak / 2.0, seconds, forms).await;
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+        let goodput = load.answered() as f64 / seconds as f64;
+        self.report.set_overload(Overload {
+            per_second: 3.0 * peak,
+            goodput,
+            of_peak: goodput / peak,
+            refused: load.refused(),
+            refused_p99_ms: load.refused_permille(990).as_secs_f64() * 1e3,
+            failed: load.failed,
+            meanwhile_p99_ms: milliseconds(&after, 990),
+            recovered_p99_ms: milliseconds(&recovered, 990),
+        });
+        self.stage.settle().await;
+    }
+
+    /// How long an embedded installation with tickets in it takes from its start to being ready.
+    async fn ready(&mut self) {
+        if !self.wants(CREATED_EMBEDDED) {
+            return;
+        }
+        let edge = self.stage.embedded.edge(0);
+        edge.stop_gracefully().await;
+        let begun = Instant::now();
+        edge.relaunch();
+        let address = edge.address();
+        while !is_ready(address) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        self.report.set_ready(begun.elapsed());
+    }
+
     async fn latency(&mut self, name: &str, on: SocketAddr, per_second: f64) {
         let seconds = self.arguments.seconds;
         let times = latencies::measure(on, CALM, per_second, seconds, form_of_a_new_client()).await;
-        let ms = |permille| times.permille(permille).as_secs_f64() * 1e3;
+        let ms = |permille| milliseconds(&times, permille);
         self.report.add_latency(Latency {
             name: format!("{name}, {CALM} connections"),
             per_second,
@@ -244,6 +319,20 @@ impl Suite<'_> {
             }
         }
     }
+}
+
+fn milliseconds(times: &Latencies, permille: usize) -> f64 {
+    times.permille(permille).as_secs_f64() * 1e3
+}
+
+/// Asks once, over a connection of its own.
+fn is_ready(address: SocketAddr) -> bool {
+    let Ok(mut stream) = TcpStream::connect(address) else { return false };
+    let request = b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let mut answer = String::new();
+    stream.write_all(request).is_ok()
+        && stream.read_to_string(&mut answer).is_ok()
+        && answer.starts_with("HTTP/1.1 200")
 }
 
 /// A form that nobody has sent before, from a client that has sent none.
