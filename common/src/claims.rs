@@ -12,9 +12,13 @@ use crate::{
     ports::claims::{ClaimName, Claimed},
 };
 
-/// The most claims remembered, in less than 60 megabytes. Beyond it the oldest are forgotten: a form
-/// that is sent twice is two tickets then, and a key is known by the store alone.
-pub const CLAIMS_MAX: usize = 250_000;
+/// The most claims remembered by an installation that has them nowhere else, in less than 60 megabytes:
+/// seven eighths of a power of two, beyond which the table doubles. Beyond it the oldest are forgotten: a
+/// form that is sent twice is two tickets then, and a key is known by the store alone.
+pub const CLAIMS_MAX: usize = 229_376;
+
+/// The same of one that only stands in, in a quarter of that.
+pub const STAND_IN_CLAIMS_MAX: usize = 57_344;
 
 /// Before so many claims were written, sweeping is not worth while.
 const SWEEP_MIN: usize = 1_024;
@@ -84,6 +88,12 @@ impl Default for LocalClaims {
 }
 
 impl LocalClaims {
+    /// Remembers what others remember too, for when they are away.
+    #[must_use]
+    pub fn standing_in() -> Self {
+        Self { claims_max: STAND_IN_CLAIMS_MAX, ..Self::default() }
+    }
+
     /// Claims a name for an id unless it is taken.
     pub fn claim(&self, name: ClaimName, id: SubmissionId, ttl: Duration) -> Claimed {
         let now = Instant::now();

@@ -54,7 +54,7 @@ pub(crate) struct SharedClaims {
 
 impl SharedClaims {
     pub(crate) fn new(redis: Arc<Redis>) -> Self {
-        Self { redis, known: LocalClaims::default() }
+        Self { redis, known: LocalClaims::standing_in() }
     }
 
     /// Whose the name is by Redis's word, `None` if it was nobody's before.

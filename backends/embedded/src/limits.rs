@@ -14,10 +14,10 @@ use common::{
     ports::limits::{Decision, Limiter, PartitionKey, Policy, Quota, Rule, Slot, Standing, Tally},
 };
 
-/// Logs at a time, each a client's under a policy. Beyond this, clients that come new share 4,096
-/// logs. With one entry a log has some 150 bytes: 40 MB at most of clients that come once, which may be
-/// 400 a second.
-const LOGS_MAX: usize = 262_144;
+/// Logs at a time, each a client's under a policy, and as many as their table holds before it doubles.
+/// Beyond this, clients that come new share 4,096 logs. With one entry a log has some 130 bytes: 30 MB at
+/// most of clients that come once, which may be 380 a second.
+const LOGS_MAX: usize = 229_376;
 
 /// Before so many logs can have come, sweeping is not worth while.
 const SWEEP_MIN: usize = 1_024;
