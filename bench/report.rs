@@ -179,10 +179,12 @@ impl Report {
         self.ready_ms = Some(after.as_secs_f64() * 1e3);
     }
 
-    /// Adds a peak of memory.
-    pub fn add_peak(&mut self, peak: Peak) {
-        println!("{:<48} {:>10} MiB at most", peak.name, peak.bytes / (1_024 * 1_024));
-        self.peaks.push(peak);
+    /// Adds peaks of memory, in bytes.
+    pub fn add_peaks(&mut self, peaks: &BTreeMap<&'static str, u64>) {
+        for (name, bytes) in peaks {
+            println!("{name:<48} {:>10} MiB at most", bytes / (1_024 * 1_024));
+            self.peaks.push(Peak { name, bytes: *bytes });
+        }
     }
 
     /// The median of a series.

@@ -19,7 +19,7 @@ use crate::bed::wait::eventually;
 use crate::latencies::{self, Latencies, Make};
 use crate::many;
 use crate::raw::{self, Queue};
-use crate::report::{Latency, Overload, Peak, Report, Sample, Times};
+use crate::report::{Latency, Overload, Report, Sample, Times};
 use crate::stage::{Stage, metric, token};
 use crate::usage::{Part, peak_bytes, processor};
 use crate::wrk::Wrk;
@@ -62,7 +62,8 @@ pub async fn run(arguments: &Arguments) {
         "{connections} connections, {seconds} s each, {repetitions} repetitions, one after the other; load \
          generator, servers and processes on the same processors"
     );
-    let mut suite = Suite { arguments, report: Report::new(how), stage: Stage::set().await };
+    let (report, stage) = (Report::new(how), Stage::set().await);
+    let mut suite = Suite { arguments, report, stage, peaks: BTreeMap::new() };
     if arguments.tickets > 0 {
         let began = Instant::now();
         many::store(&suite.stage.distributed.backing().database_url, arguments.tickets).await;
@@ -77,7 +78,8 @@ pub async fn run(arguments: &Arguments) {
     suite.latencies().await;
     suite.overload().await;
     suite.ready().await;
-    suite.peaks();
+    suite.note_peaks();
+    suite.report.add_peaks(&suite.peaks);
     suite.report.finish(&arguments.to);
 }
 
@@ -85,6 +87,8 @@ struct Suite<'a> {
     arguments: &'a Arguments,
     report: Report,
     stage: Stage,
+    /// Bytes, by part.
+    peaks: BTreeMap<&'static str, u64>,
 }
 
 impl Suite<'_> {
@@ -129,6 +133,7 @@ impl Suite<'_> {
         if self.wants(CREATED_EMBEDDED) {
             // Its limiter has a place for every client of the last ten minutes, up to a bound: no load is to
             // meet those of the one before.
+            self.note_peaks();
             self.stage.embedded.edge(0).stop_gracefully().await;
             self.stage.embedded.edge(0).start_again().await;
         }
@@ -203,6 +208,7 @@ impl Suite<'_> {
             return;
         }
         let backlog = self.arguments.backlog;
+        self.note_peaks();
         let worker = self.stage.distributed.worker(0);
         worker.stop_gracefully().await;
         let amqp_url = &self.stage.distributed.backing().amqp_url;
@@ -241,6 +247,7 @@ impl Suite<'_> {
             (CREATED_EMBEDDED, self.report.median_of(CREATED_EMBEDDED)),
         ] {
             let Some(peak) = peak else { continue };
+            self.note_peaks();
             let system =
                 if name == CREATED { &self.stage.distributed } else { &self.stage.embedded };
             if name == CREATED_EMBEDDED {
@@ -284,6 +291,7 @@ impl Suite<'_> {
         if !self.wants(CREATED_EMBEDDED) {
             return;
         }
+        self.note_peaks();
         let edge = self.stage.embedded.edge(0);
         edge.stop_gracefully().await;
         let begun = Instant::now();
@@ -311,11 +319,13 @@ impl Suite<'_> {
         self.stage.settle().await;
     }
 
-    fn peaks(&mut self) {
+    /// Notes the most memory that each part has held so far: a process that is started anew begins anew.
+    fn note_peaks(&mut self) {
         for Part { name, pids } in self.stage.parts() {
             if ["edge", "worker", "embedded"].contains(&name) {
-                let bytes = pids.iter().map(|pid| peak_bytes(*pid)).sum();
-                self.report.add_peak(Peak { name, bytes });
+                let bytes: u64 = pids.iter().map(|pid| peak_bytes(*pid)).sum();
+                let peak = self.peaks.entry(name).or_default();
+                *peak = bytes.max(*peak);
             }
         }
     }
