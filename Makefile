@@ -36,7 +36,7 @@ INTEGRATION = cargo test --workspace --test it
 MEASURED = cargo test --release --workspace --test it --
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit integration deps load corpus progress limits times events chaos kills restarts outage spool oracle bench mutants previous bench-smoke openapi deny doc clean
+.PHONY: help run test check counts unit integration deps load corpus progress limits times events chaos kills restarts outage spool oracle bench mutants previous bench-smoke openapi deny doc clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -44,7 +44,7 @@ help: ## Show this
 run: ## Build and start everything in one process, data in ./data
 	cargo run --release
 
-test: deps check doc-tests unit integration ## All that must hold before a commit; what CI runs
+test: deps check counts doc-tests unit integration ## All that must hold before a commit; what CI runs
 
 check: ## Formatting and lints
 	cargo fmt --all --check
@@ -52,6 +52,9 @@ check: ## Formatting and lints
 
 unit: ## The tests beside the code; no server needed
 	$(UNIT)
+
+counts: deps ## Instructions that hot paths take, held against those on record: COUNTS=record
+	cargo run --quiet --profile counts --package supportline-counts -- $(COUNTS)
 
 integration: deps ## The tests on real servers, which they start and stop themselves
 	$(INTEGRATION) --no-run
