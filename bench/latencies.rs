@@ -33,6 +33,8 @@ pub struct Latencies {
     refused: Vec<Duration>,
     /// Not answered, or with any other problem.
     pub failed: usize,
+    /// How long it took until all had their answer.
+    pub took: Duration,
 }
 
 impl Latencies {
@@ -86,7 +88,8 @@ pub async fn measure(
         let connection = connect(on).await;
         sending.spawn(send(connection, Arc::clone(&due), Arc::clone(&make)));
     }
-    let until = Instant::now() + Duration::from_secs(seconds);
+    let begun = Instant::now();
+    let until = begun + Duration::from_secs(seconds);
     let mut ticks = interval(Duration::from_secs_f64(1.0 / per_second));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     for number in 0.. {
@@ -99,13 +102,14 @@ pub async fn measure(
     }
     drop(hand_out);
     let mut all = Latencies::default();
-    for Latencies { times, refused, failed } in sending.join_all().await {
+    for Latencies { times, refused, failed, .. } in sending.join_all().await {
         all.times.extend(times);
         all.refused.extend(refused);
         all.failed += failed;
     }
     all.times.sort_unstable();
     all.refused.sort_unstable();
+    all.took = begun.elapsed();
     all
 }
 
