@@ -149,8 +149,12 @@ async fn carry(mut waiting: mpsc::Receiver<Call>, state: Arc<watch::Sender<State
 }
 
 async fn travel(state: &watch::Sender<State>, mut calls: Vec<Call>) {
-    // Who has given up needs no answer.
+    // Who has given up needs no answer. Where all have, nothing is asked: there would be no answer, and
+    // its silence would be taken for Redis's.
     calls.retain(|call| !call.answer.is_closed());
+    if calls.is_empty() {
+        return;
+    }
     let mut pipeline = Pipeline::with_capacity(calls.len());
     let mut answers = Vec::with_capacity(calls.len());
     for Call { command, answer } in calls {
@@ -195,9 +199,6 @@ async fn ask(state: &watch::Sender<State>, calls: &Pipeline) -> Result<Vec<Value
 }
 
 async fn connection(state: &watch::Sender<State>) -> Result<(u64, MultiplexedConnection), Away> {
-    if let State::Open(generation, connection) = &*state.borrow() {
-        return Ok((*generation, connection.clone()));
-    }
     let mut states = state.subscribe();
     let opened = states.wait_for(|state| !matches!(state, State::Opening));
     let Some(Ok(state)) = in_time(opened).await else {

@@ -4,6 +4,7 @@ use std::{
     thread,
 };
 
+use futures_util::FutureExt;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
@@ -80,6 +81,19 @@ async fn a_connection_that_somebody_closed_costs_no_call() {
         assert_eq!(get(&redis).await.unwrap(), "OK");
     }
     assert_eq!(opened.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn calls_that_were_all_given_up_cost_no_connection() {
+    let (redis, opened) = server("+OK").await;
+    assert_eq!(get(&redis).await.unwrap(), "OK");
+    for _ in 0..3 {
+        assert!(get(&redis).now_or_never().is_none());
+        // Longer than a server may be silent.
+        sleep(CALL_DEADLINE * 2).await;
+        assert_eq!(get(&redis).await.unwrap(), "OK");
+    }
+    assert_eq!(opened.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]
