@@ -130,11 +130,12 @@ impl Batcher {
         while unconfirmed.join_next().await.is_some() {}
     }
 
-    /// Takes along whatever else waits.
+    /// Envelopes that may be unconfirmed now.
     fn window(&self) -> usize {
         if self.offers.len() < SUBMISSIONS_MAX { WINDOW } else { WINDOW_FULL }
     }
 
+    /// Takes along whatever else waits.
     fn pack(&mut self, first: Offer) -> Envelope {
         let waited_ms = u64::try_from(first.offered_at.elapsed().as_millis());
         self.packing_wait_ms.store(waited_ms.unwrap_or(u64::MAX), Ordering::Relaxed);
