@@ -9,6 +9,7 @@ use common::{
     ports::{backend::DeskPorts, health::Component},
 };
 use tokio::{net::TcpListener, time::timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::{compose::Installation, lifecycle::Lifecycle, prepare::Preparation, probes};
 
@@ -57,7 +58,7 @@ pub async fn start_desk(
             !is_stopping && probed.is_ok_and(|probed| probed.is_ok())
         }
     };
-    let staff = desk_routes(installation, config, ports);
+    let staff = desk_routes(installation, config, ports, lifecycle.stopping());
     let all = staff.merge(probes::router(is_ready, exposition));
     lifecycle.start("desk", |stop| async move {
         http::server::serve(listener, all, stop).await;
@@ -67,9 +68,14 @@ pub async fn start_desk(
 }
 
 /// The staff API, for whichever listener.
-pub fn desk_routes(installation: &Installation, config: &Config, ports: DeskPorts) -> Router {
+pub fn desk_routes(
+    installation: &Installation,
+    config: &Config,
+    ports: DeskPorts,
+    stop: CancellationToken,
+) -> Router {
     let (clock, entropy) = (Arc::clone(&installation.clock), Arc::clone(&installation.entropy));
-    desk::router(ports, clock, entropy, &installation.desk_settings(config))
+    desk::router(ports, clock, entropy, &installation.desk_settings(config), stop)
 }
 
 fn warn_without_admin_token(installation: &Installation) {

@@ -36,7 +36,8 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
         Recorder::install("serve")?.exposition_with(state.clone(), installation.clock.clone());
     start_worker(&mut lifecycle, &installation, &config, state, preparation).await;
     // Started after the worker and so stopped before it, which settles what the edge has offered.
-    let staff = desk_routes(&installation, &config, installation.backend.desk().await);
+    let ports = installation.backend.desk().await;
+    let staff = desk_routes(&installation, &config, ports, lifecycle.stopping());
     let settings = ingest::Settings {
         beside: Some(staff),
         ..installation.ingest_settings(&config, spool, exposition)

@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -82,6 +83,9 @@ pub struct Data {
     pub status: String,
     /// When the submission was accepted.
     pub submitted_at: String,
+    /// What was, and what became of it; of a ticket's creation nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Value>,
 }
 
 impl CloudEvent {
@@ -127,6 +131,7 @@ impl From<&Event> for CloudEvent {
                 priority: event.priority.to_string(),
                 status: event.status.to_string(),
                 submitted_at: rfc3339(event.submitted_at),
+                changes: event.changes.clone(),
             },
         }
     }
@@ -176,6 +181,7 @@ pub fn read(
         at: required("time")?.parse().map_err(|_| Unreadable("time"))?,
         submitted_at: data.submitted_at.parse().map_err(|_| Unreadable("submittedAt"))?,
         trace: Trace { request_id: optional("requestid"), traceparent: optional("traceparent") },
+        changes: data.changes,
     })
 }
 
@@ -208,6 +214,7 @@ mod tests {
             at: "2026-11-22T10:31:00Z".parse().unwrap(),
             submitted_at: "2026-11-22T10:30:00Z".parse().unwrap(),
             trace: Trace { request_id: "order-66".to_owned(), traceparent: "00-1-2-01".to_owned() },
+            changes: Some(json!({"status": {"before": "open", "after": "in-progress"}})),
         }
     }
 
@@ -236,6 +243,7 @@ mod tests {
                 "priority": "medium",
                 "status": "in-progress",
                 "submittedAt": "2026-11-22T10:30:00.000Z",
+                "changes": {"status": {"before": "open", "after": "in-progress"}},
             },
         });
         assert_eq!(written, expected);

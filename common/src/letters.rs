@@ -242,7 +242,7 @@ impl Overseer for Recorder<'_> {
                     ledger.enter(&entries).await.map_err(Unrecorded)?;
                 }
             }
-            ActionKind::Reveal | ActionKind::TokenCreate | ActionKind::TokenRevoke => {}
+            _ => {}
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::http::request::Parts;
 use common::{
     clock::{Clock, Entropy},
     domain::{ActionKind, Actor, OperatorAction},
@@ -9,10 +10,12 @@ use common::{
     ports::{
         actions::ActionLog,
         backend::DeskPorts,
+        cases::{Author, Cases},
         dead_letters::Interrupted,
         store::StoreError,
         tokens::{TokenReader, TokenRegistry},
     },
+    trace::Trace,
 };
 use http::{
     auth::{Access, Principal},
@@ -23,8 +26,9 @@ use http::{
 };
 use serde_json::Value;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
-use crate::{REQUEST_WAIT, Settings, gate::Gate};
+use crate::{REQUEST_WAIT, Settings, gate::Gate, live::Live};
 
 /// The state of the role, shared by all requests.
 pub struct Desk {
@@ -35,6 +39,8 @@ pub struct Desk {
     pub tokens: Arc<dyn TokenRegistry>,
     pub known_tokens: Arc<dyn TokenReader>,
     pub letters: LetterOffice,
+    pub cases: Arc<dyn Cases>,
+    pub live: Live,
     actions: Arc<dyn ActionLog>,
     store: Condition,
     letters_reached: Condition,
@@ -47,6 +53,7 @@ impl Desk {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         settings: &Settings,
+        stop: CancellationToken,
     ) -> Self {
         let (limits, key) = (&settings.limits, &settings.number_key);
         let guesses = Guesses::new(ports.limiter, Arc::clone(&entropy), limits, key);
@@ -56,6 +63,8 @@ impl Desk {
             known_tokens: ports.tokens,
             gate: Gate::new(),
             letters: LetterOffice::new(&ports.operator, Arc::clone(&clock)),
+            cases: ports.cases,
+            live: Live::start(&ports.feed, stop),
             clock,
             entropy,
             tokens: ports.operator.tokens,
@@ -96,6 +105,17 @@ impl Desk {
             details,
         };
         self.stored(self.actions.record(&[action])).await
+    }
+
+    /// Who changes a ticket, as its trail has it.
+    pub fn author(&self, principal: &Principal, head: &Parts) -> Author {
+        let trace = head.extensions.get::<Trace>().cloned();
+        Author {
+            actor: actor(principal).to_string(),
+            name: principal.name.clone(),
+            address: Some(self.access.address(head).to_string()),
+            trace: trace.unwrap_or_else(|| Trace::of_request(None, None, &*self.entropy)),
+        }
     }
 
     /// What the office says of the dead letters.

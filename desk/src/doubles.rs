@@ -1,12 +1,13 @@
 //! Scripted ports, and a stage to play them on. What the real backends do is proven elsewhere.
 
+mod cases;
 mod heard;
 mod letters;
 
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use axum::{Router, body::Body, http::Request};
+use axum::{Router, body::Body, http::Request, response::Response};
 use chrono::{DateTime, Utc};
 use common::{
     clock::{Clock, SystemEntropy},
@@ -24,9 +25,11 @@ use common::{
     },
 };
 use http::client::Peer;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::{Settings, desk::Desk, routes};
+pub use cases::{ScriptedCases, ScriptedFeed};
 pub use heard::Heard;
 pub use letters::ScriptedLetters;
 
@@ -199,14 +202,19 @@ pub struct Stage {
     router: Router,
     pub store: Arc<ScriptedStore>,
     pub letters: Arc<ScriptedLetters>,
+    pub cases: Arc<ScriptedCases>,
+    pub feed: Arc<ScriptedFeed>,
 }
 
 impl Stage {
     pub fn new() -> Self {
         let (store, letters) = (Arc::<ScriptedStore>::default(), Arc::<ScriptedLetters>::default());
+        let (cases, feed) = (Arc::<ScriptedCases>::default(), Arc::<ScriptedFeed>::default());
         let ports = DeskPorts {
             tokens: store.clone(),
             limiter: Arc::new(NoLimiter),
+            cases: cases.clone(),
+            feed: feed.clone(),
             operator: OperatorPorts {
                 tokens: store.clone(),
                 dead_letters: letters.clone(),
@@ -216,8 +224,9 @@ impl Stage {
             health: Arc::new(Well),
         };
         let (clock, entropy) = (Arc::new(TestClock), Arc::new(SystemEntropy));
-        let router = routes::router(Arc::new(Desk::new(ports, clock, entropy, &settings())));
-        Self { router, store, letters }
+        let stop = CancellationToken::new();
+        let desk = Desk::new(ports, clock, entropy, &settings(), stop);
+        Self { router: routes::router(Arc::new(desk)), store, letters, cases, feed }
     }
 
     /// Asks with these lines of `Authorization` and, if there is one, this JSON body.
@@ -227,18 +236,51 @@ impl Stage {
         authorizations: &[&str],
         body: &str,
     ) -> Heard {
+        let lines: Vec<_> = authorizations.iter().map(|it| ("authorization", *it)).collect();
+        self.ask_with_headers((method, path), &lines, body).await
+    }
+
+    /// Changes a ticket as somebody who may, with these lines of `If-Match`.
+    pub async fn ask_if_match(&self, path: &str, tags: &[&str], body: &str) -> Heard {
+        let bearer = format!("Bearer {ADMIN_TOKEN}");
+        let lines = tags.iter().map(|tag| ("if-match", *tag));
+        let lines: Vec<_> = lines.chain([("authorization", bearer.as_str())]).collect();
+        self.ask_with_headers(("PATCH", path), &lines, body).await
+    }
+
+    /// Opens a stream with this token.
+    pub async fn open(&self, path: &str, token: &str) -> Response {
+        let bearer = format!("Bearer {token}");
+        self.answer(("GET", path), &[("authorization", &bearer)], "").await
+    }
+
+    async fn ask_with_headers(
+        &self,
+        (method, path): (&str, &str),
+        lines: &[(&str, &str)],
+        body: &str,
+    ) -> Heard {
+        let heard = Heard::of(self.answer((method, path), lines, body).await).await;
+        heard.assert_is_described(method, path);
+        heard
+    }
+
+    async fn answer(
+        &self,
+        (method, path): (&str, &str),
+        lines: &[(&str, &str)],
+        body: &str,
+    ) -> Response {
         let mut request = Request::builder().method(method).uri(path);
-        for value in authorizations {
-            request = request.header("authorization", *value);
+        for (name, value) in lines {
+            request = request.header(*name, *value);
         }
         if !body.is_empty() {
             request = request.header("content-type", "application/json");
         }
         let request = request.extension(Peer("192.0.2.1:50000".parse().unwrap()));
         let request = request.body(Body::from(body.to_owned())).unwrap();
-        let heard = Heard::of(self.router.clone().oneshot(request).await.unwrap()).await;
-        heard.assert_is_described(method, path);
-        heard
+        self.router.clone().oneshot(request).await.unwrap()
     }
 
     /// Asks as somebody who may.

@@ -56,6 +56,19 @@ impl Fields {
         rule(&value).map_err(|violation| self.refuse(name, violation)).ok()
     }
 
+    /// A field that may be missing, or `null`, which is to say this.
+    pub fn nullable<T>(
+        &mut self,
+        name: &'static str,
+        null: T,
+        rule: impl FnOnce(&Value) -> Result<T, RuleViolation>,
+    ) -> Option<T> {
+        let is_null = self.given.iter().any(|(given, it)| given == name && it.is_null());
+        let errors = self.errors.len();
+        let given = self.optional(name, rule);
+        given.or_else(|| (is_null && self.errors.len() == errors).then_some(null))
+    }
+
     /// A field that may not.
     pub fn required<T>(
         &mut self,

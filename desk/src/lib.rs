@@ -3,16 +3,22 @@
 //! `routes.rs` says who may do what; nothing is reached past it. Every request is let in by
 //! `gate.rs` first, and what changes anything is on record before it is done.
 
+mod bulk;
+mod changing;
 mod desk;
 #[cfg(test)]
 mod doubles;
 mod fields;
 mod gate;
 mod letters;
+mod live;
 mod openapi;
 mod routes;
+mod shown;
+mod tickets;
 mod tokens;
 mod wanted;
+mod wishes;
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,6 +31,7 @@ use common::{
 };
 use http::openapi::Chapter;
 use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
 
 /// What an operator decides about the desk.
 pub struct Settings {
@@ -45,12 +52,14 @@ pub fn chapter() -> Chapter {
     openapi::chapter()
 }
 
-/// The staff API, for a listener that it may share. It has no answer to what lies elsewhere.
+/// The staff API, for a listener that it may share. It has no answer to what lies elsewhere. Answers that
+/// have no end of their own end with `stop`.
 pub fn router(
     ports: DeskPorts,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     settings: &Settings,
+    stop: CancellationToken,
 ) -> Router {
-    routes::router(Arc::new(desk::Desk::new(ports, clock, entropy, settings)))
+    routes::router(Arc::new(desk::Desk::new(ports, clock, entropy, settings, stop)))
 }

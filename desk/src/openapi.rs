@@ -2,6 +2,7 @@
 
 pub mod letters;
 pub mod schemas;
+pub mod tickets;
 pub mod tokens;
 
 use http::openapi::{Chapter, Described};
@@ -22,7 +23,8 @@ pub fn chapter() -> Chapter {
 }
 
 /// The groups of operations, in the order in which they are shown.
-const GROUPS: [(&str, &str); 2] = [
+const GROUPS: [(&str, &str); 3] = [
+    (tickets::TAG, "What staff work on."),
     (letters::TAG, "What could not become a ticket."),
     (tokens::TAG, "Who may ask for what only staff may."),
 ];

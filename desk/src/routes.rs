@@ -16,10 +16,11 @@ use common::domain::Role;
 use http::{openapi::Describe, problem::Problem, request};
 
 use crate::{
+    bulk,
     desk::Desk,
-    gate, letters,
+    gate, letters, live,
     openapi::{self, letters as described},
-    tokens,
+    tickets, tokens,
 };
 
 const TOKENS: &str = "/api/support/admin/tokens";
@@ -31,6 +32,9 @@ const ELSEWHERE: [&str; 3] =
 
 const LETTERS: &str = "/api/support/admin/dead-letters";
 const LETTER: &str = "/api/support/admin/dead-letters/{id}";
+
+const TICKET: &str = "/api/support/admin/tickets/{id}";
+const BULK: &str = "/api/support/admin/tickets/bulk";
 
 /// Who works on tickets.
 const STAFF: &[Role] = &[Role::Admin, Role::Agent];
@@ -53,6 +57,7 @@ impl Route {
         match self.method {
             Method::POST => "post",
             Method::DELETE => "delete",
+            Method::PATCH => "patch",
             _ => "get",
         }
     }
@@ -85,6 +90,23 @@ pub fn all() -> Vec<Route> {
             described::requeue,
         ),
         delete(LETTER, ADMIN, letters::discard, described::discard),
+        post(BULK, STAFF, bulk::bulk, openapi::tickets::bulk),
+        get("/api/support/admin/tickets/events", STAFF, live::of_all, openapi::tickets::events),
+        get(TICKET, STAFF, tickets::show, openapi::tickets::show),
+        patch(TICKET, STAFF, tickets::amend, openapi::tickets::amend),
+        post(
+            "/api/support/admin/tickets/{id}/replies",
+            STAFF,
+            tickets::reply,
+            openapi::tickets::reply,
+        ),
+        post("/api/support/admin/tickets/{id}/notes", STAFF, tickets::note, openapi::tickets::note),
+        get(
+            "/api/support/admin/tickets/{id}/events",
+            STAFF,
+            live::of_one,
+            openapi::tickets::events_of_one,
+        ),
     ]
 }
 
@@ -127,6 +149,15 @@ fn post<T: 'static>(
     Route { path, method: Method::POST, roles, describe, handler: routing::post(handler) }
 }
 
+fn patch<T: 'static>(
+    path: &'static str,
+    roles: &'static [Role],
+    handler: impl Handler<T, Arc<Desk>>,
+    describe: Describe,
+) -> Route {
+    Route { path, method: Method::PATCH, roles, describe, handler: routing::patch(handler) }
+}
+
 fn delete<T: 'static>(
     path: &'static str,
     roles: &'static [Role],
@@ -145,7 +176,7 @@ mod tests {
 
     /// Who may do what, written down once more: a route that is not here fails the test, and so does
     /// one whose roles were changed only there.
-    const MATRIX: [(&str, &str, &[Role]); 9] = [
+    const MATRIX: [(&str, &str, &[Role]); 16] = [
         ("GET", TOKENS, &[Role::Admin]),
         ("POST", TOKENS, &[Role::Admin]),
         ("DELETE", TOKEN, &[Role::Admin]),
@@ -155,6 +186,13 @@ mod tests {
         ("POST", "/api/support/admin/dead-letters/{id}/requeue", &[Role::Admin, Role::Agent]),
         ("POST", "/api/support/admin/dead-letters/requeue", &[Role::Admin, Role::Agent]),
         ("POST", "/api/support/admin/dead-letters/discard", &[Role::Admin]),
+        ("POST", BULK, &[Role::Admin, Role::Agent]),
+        ("GET", "/api/support/admin/tickets/events", &[Role::Admin, Role::Agent]),
+        ("GET", TICKET, &[Role::Admin, Role::Agent]),
+        ("PATCH", TICKET, &[Role::Admin, Role::Agent]),
+        ("POST", "/api/support/admin/tickets/{id}/replies", &[Role::Admin, Role::Agent]),
+        ("POST", "/api/support/admin/tickets/{id}/notes", &[Role::Admin, Role::Agent]),
+        ("GET", "/api/support/admin/tickets/{id}/events", &[Role::Admin, Role::Agent]),
     ];
 
     #[test]

@@ -1,12 +1,12 @@
 //! Who may see what only staff may: the bootstrap key of role admin, which needs no store, and the
 //! tokens that an operator made.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::http::{HeaderMap, header, request::Parts};
 use common::{
     clock::Clock,
-    domain::{Role, Standing, TokenDigest, TokenId},
+    domain::{Name, Role, Standing, TokenDigest, TokenId},
     ports::{limits, store::StoreError, tokens::TokenReader},
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -27,6 +27,8 @@ pub struct Principal {
     pub role: Role,
     /// By which token; the bootstrap key has no id.
     pub token: Option<TokenId>,
+    /// What the token's maker called it: a member of staff is known by that.
+    pub name: Option<Name>,
 }
 
 /// Knows whom to let in.
@@ -82,13 +84,27 @@ impl Access {
 
     async fn known(&self, presented: &[u8]) -> Result<Principal, Problem> {
         let principal = if self.is_admin(presented) {
-            Principal { role: Role::Admin, token: None }
+            Principal { role: Role::Admin, token: None, name: None }
         } else {
             let digest = TokenDigest::of(presented).ok_or(Problem::Unauthorized)?;
             self.look_up(digest).await?
         };
         tracing::debug!(role = %principal.role, token = ?principal.token, "authenticated");
         Ok(principal)
+    }
+
+    /// Whether somebody who was let in would be so now; yes while nobody can tell.
+    pub async fn still_admits(&self, principal: &Principal) -> bool {
+        let Some(id) = &principal.token else { return true };
+        let Ok(Ok(found)) = timeout(STORE_WAIT, self.tokens.find(id)).await else { return true };
+        let now = self.clock.now();
+        found.is_some_and(|token| token.standing(now) == Standing::Active)
+    }
+
+    /// Where whoever asks does so from.
+    #[must_use]
+    pub fn address(&self, head: &Parts) -> IpAddr {
+        self.guesses.address(head)
     }
 
     /// Where whoever asks stands with the limit of guesses, if there is one.
@@ -110,7 +126,7 @@ impl Access {
         let token = found
             .filter(|token| token.digest == digest && token.standing(now) == Standing::Active)
             .ok_or(Problem::Unauthorized)?;
-        Ok(Principal { role: token.role, token: Some(id) })
+        Ok(Principal { role: token.role, token: Some(id), name: token.name.map(Name::stored) })
     }
 }
 

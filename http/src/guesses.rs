@@ -1,6 +1,6 @@
 //! The limit of guesses at tokens.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::http::request::Parts;
 use common::{
@@ -44,8 +44,12 @@ impl Guesses {
 
     /// Who asks.
     pub(crate) fn client(&self, head: &Parts) -> PartitionKey {
-        let walk = self.clients.walk(head.extensions.get::<Peer>(), &head.headers);
-        self.clients.partition_key(walk.address)
+        self.clients.partition_key(self.address(head))
+    }
+
+    /// Where they ask from.
+    pub(crate) fn address(&self, head: &Parts) -> IpAddr {
+        self.clients.walk(head.extensions.get::<Peer>(), &head.headers).address
     }
 
     /// Where they stand, if there is a limit.

@@ -4,6 +4,8 @@
 //! for ever, wherever the documentation is kept. A handler returns a [`Problem`]; the document is
 //! written by [`crate::request`], which knows the request's id.
 
+mod kinds;
+
 use std::borrow::Cow;
 
 use axum::{
@@ -11,7 +13,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use common::ports::limits::Standing;
+use common::{domain::Status, ports::limits::Standing};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -59,6 +61,8 @@ pub enum Problem {
     IncompleteBody,
     /// 400: an `Idempotency-Key` that is none, or two of them.
     InvalidIdempotencyKey,
+    /// 400: an `If-Match` that is no list of entity tags.
+    InvalidIfMatch,
     /// 401: no bearer token that is admitted. Says no more than that.
     Unauthorized,
     /// 403: a valid bearer token, of a role that may not do this.
@@ -77,6 +81,19 @@ pub enum Problem {
     NotAcceptable,
     /// 408: the body did not arrive in time.
     BodyTimeout,
+    /// 409: the ticket's status does not lead to the one asked for.
+    WrongTransition {
+        /// Where it leads.
+        allowed: &'static [Status],
+    },
+    /// 409: the submission is on its way to become a ticket, and nobody can write about it yet.
+    TicketQueued,
+    /// 409: the ticket is closed, and nobody writes about it any more.
+    TicketClosed,
+    /// 409: all or nothing was asked for, and something cannot be; nothing was changed.
+    NotTogether(Vec<FieldError>),
+    /// 412: the ticket is not what `If-Match` says.
+    Stale,
     /// 413: more than [`crate::body::BODY_BYTES_MAX`].
     BodyTooLarge,
     /// 415: not `application/json`.
@@ -151,6 +168,10 @@ pub struct Document<'a> {
     /// The policies of which nothing is left.
     #[serde(rename = "violated-policies", skip_serializing_if = "Vec::is_empty")]
     violated_policies: Vec<&'static str>,
+    /// Where a ticket's status leads, which may be nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    allowed: Option<Vec<&'static str>>,
     /// As in `X-Request-Id`.
     request_id: &'a str,
     #[schema(value_type = Time)]
@@ -165,112 +186,6 @@ impl Problem {
         let retry_after = violated().map(|standing| standing.retry_after).max()?;
         let violated = violated().copied().collect();
         Some(Self::RateLimited { violated, retry_after_s: whole_seconds(retry_after) })
-    }
-
-    const fn kind(&self) -> (StatusCode, &'static str) {
-        match self {
-            Self::InvalidJson => (StatusCode::BAD_REQUEST, "invalid_json"),
-            Self::IncompleteBody => (StatusCode::BAD_REQUEST, "incomplete_body"),
-            Self::InvalidIdempotencyKey => (StatusCode::BAD_REQUEST, "invalid_idempotency_key"),
-            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
-            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
-            Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
-            Self::TicketNotFound => (StatusCode::NOT_FOUND, "ticket_not_found"),
-            Self::LetterNotFound => (StatusCode::NOT_FOUND, "dead_letter_not_found"),
-            Self::TokenNotFound => (StatusCode::NOT_FOUND, "token_not_found"),
-            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
-            Self::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, "not_acceptable"),
-            Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body_timeout"),
-            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
-            Self::UnsupportedMediaType => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
-            }
-            Self::UnsupportedEncoding => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding")
-            }
-            Self::ValidationFailed(_) => (StatusCode::UNPROCESSABLE_ENTITY, "validation_failed"),
-            Self::IdempotencyKeyReused => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused")
-            }
-            Self::InvalidQuery(_) | Self::InvalidParameters(_) => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "invalid_query")
-            }
-            Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
-            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
-            Self::NotAccepted => (StatusCode::SERVICE_UNAVAILABLE, "not_accepted"),
-            Self::TooManySubscribers => (StatusCode::SERVICE_UNAVAILABLE, "too_many_subscribers"),
-            Self::Saturated => (StatusCode::SERVICE_UNAVAILABLE, "saturated"),
-            Self::Overdue => (StatusCode::SERVICE_UNAVAILABLE, "overdue"),
-            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-            Self::Interrupted => (StatusCode::SERVICE_UNAVAILABLE, "interrupted"),
-        }
-    }
-
-    /// The title, the same for every problem of the kind, and the detail.
-    const fn words(&self) -> (&'static str, &'static str) {
-        match self {
-            Self::InvalidJson => ("Not JSON", "The body must be one JSON object in UTF-8."),
-            Self::IncompleteBody => ("Incomplete body", "The body broke off before its end."),
-            Self::InvalidIdempotencyKey => (
-                "Invalid idempotency key",
-                "Idempotency-Key must be one string of 1 to 255 visible ASCII characters.",
-            ),
-            Self::Unauthorized => ("Unauthorized", "A valid bearer token is needed."),
-            Self::Forbidden => ("Forbidden", "The token's role does not admit to this."),
-            Self::NotFound => ("Not found", "There is nothing at this address."),
-            Self::TicketNotFound => ("Ticket not found", "There is no such ticket."),
-            Self::LetterNotFound => {
-                ("Dead letter not found", "There is no such dead letter, or not any more.")
-            }
-            Self::TokenNotFound => ("Token not found", "There is no such token."),
-            Self::MethodNotAllowed => {
-                ("Method not allowed", "The Allow header names the methods this address has.")
-            }
-            Self::NotAcceptable => ("Not acceptable", "This is served as text/event-stream."),
-            Self::BodyTimeout => ("Body timeout", "The body did not arrive in time."),
-            Self::BodyTooLarge => ("Body too large", "The body may have at most 65536 bytes."),
-            Self::UnsupportedMediaType => {
-                ("Unsupported media type", "The body must be application/json in UTF-8.")
-            }
-            Self::UnsupportedEncoding => {
-                ("Unsupported content encoding", "The body must not be compressed.")
-            }
-            Self::ValidationFailed(_) => {
-                ("Validation failed", "Some fields break their rules; errors lists each of them.")
-            }
-            Self::IdempotencyKeyReused => (
-                "Idempotency key reused",
-                "This Idempotency-Key was sent with another form before. Send this one under a key \
-                 of its own.",
-            ),
-            Self::InvalidQuery(detail) => ("Invalid query", detail),
-            Self::InvalidParameters(_) => {
-                ("Invalid query", "Some parameters break their rules; errors lists each of them.")
-            }
-            Self::RateLimited { .. } => (
-                "Too many requests",
-                "The Retry-After header says in how many seconds to try again.",
-            ),
-            Self::Internal => ("Internal error", "Something is wrong on our side."),
-            Self::NotAccepted => {
-                ("Not accepted", "The submission could not be queued. Please send it again.")
-            }
-            Self::TooManySubscribers => {
-                ("Too many subscribers", "No further event stream can be opened just now.")
-            }
-            Self::Saturated => {
-                ("Saturated", "Too many submissions wait already. Please send it again later.")
-            }
-            Self::Overdue => (
-                "Overdue",
-                "The answer took too long; what was asked for may be done all the same.",
-            ),
-            Self::Unavailable => ("Unavailable", "This cannot be answered just now."),
-            Self::Interrupted => (
-                "Interrupted",
-                "Some of it is done, and the rest cannot be done just now. Ask again for the rest.",
-            ),
-        }
     }
 
     /// The word for programs.
@@ -291,8 +206,16 @@ impl Problem {
         let (status, code) = self.kind();
         let (title, detail) = self.words();
         let errors = match self {
-            Self::ValidationFailed(errors) | Self::InvalidParameters(errors) => errors.as_slice(),
+            Self::ValidationFailed(errors)
+            | Self::InvalidParameters(errors)
+            | Self::NotTogether(errors) => errors.as_slice(),
             _ => &[],
+        };
+        let allowed = match self {
+            Self::WrongTransition { allowed } => {
+                Some(allowed.iter().map(|it| it.as_str()).collect())
+            }
+            _ => None,
         };
         let violated: &[Standing] =
             if let Self::RateLimited { violated, .. } = self { violated } else { &[] };
@@ -306,6 +229,7 @@ impl Problem {
             code,
             errors,
             violated_policies,
+            allowed,
             request_id,
             timestamp,
         }
@@ -339,7 +263,8 @@ impl IntoResponse for Problem {
             | Self::Saturated
             | Self::Overdue
             | Self::Unavailable
-            | Self::Interrupted => {
+            | Self::Interrupted
+            | Self::TicketQueued => {
                 headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
             }
             Self::Unauthorized => {

@@ -5,6 +5,7 @@ pub mod feed;
 mod heard;
 pub mod ledger;
 
+mod cases;
 mod claims;
 mod limiter;
 mod publisher;
@@ -255,6 +256,7 @@ impl Cast {
             receipts,
             claims: claims.clone(),
             tickets: store.clone(),
+            cases: store.clone(),
             statistics: store.clone(),
             cache: cache.clone(),
             event_log: store.clone(),

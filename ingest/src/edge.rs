@@ -7,7 +7,7 @@ use common::{
     config::CorsOrigins,
     domain::SubmissionIds,
     metrics::Exposition,
-    ports::{backend::EdgePorts, claims::Claims, events::EventLog, queue::Publisher},
+    ports::{backend::EdgePorts, cases::Cases, claims::Claims, events::EventLog, queue::Publisher},
 };
 use tokio::{sync::Semaphore, task::JoinError};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -54,6 +54,7 @@ pub struct Edge {
     pub outlet: Arc<Outlet>,
     pub waiting: Arc<Waiting>,
     pub tickets: Loader,
+    pub cases: Arc<dyn Cases>,
     pub look_ups: Condition,
     pub snapshots: Snapshots,
     pub event_log: Arc<dyn EventLog>,
@@ -165,12 +166,11 @@ pub fn start(
 ) -> (Arc<Edge>, Background) {
     let access = access(&ports, &clock, &entropy, settings);
     measure::begin();
-    let accounts = Arc::<Accounts>::default();
+    let (accounts, waiting) = (Arc::<Accounts>::default(), Arc::new(Waiting::default()));
     let spooling = Spooling::of(settings, &ports.publisher, &accounts, &clock);
     let spool = spooling.as_ref().map(|it| it.spool.clone());
     let outlet = Arc::new(Outlet::new(ports.publisher, spool));
     let (intake, batcher) = batcher::intake(Arc::clone(&outlet));
-    let waiting = Arc::new(Waiting::default());
     let health = Arc::new(Health::new(settings.version, Arc::clone(&outlet), stop.clone()));
     let hub = Arc::new(Hub::new(Bounds::public()));
     let reconciler = Arc::new(Reconciler {
@@ -210,6 +210,7 @@ pub fn start(
         outlet,
         waiting,
         tickets: Loader::start(ports.tickets),
+        cases: ports.cases,
         event_log: ports.event_log,
         look_ups: Condition::new("ticket look-up"),
         limits: Arc::new(limits),

@@ -79,6 +79,7 @@ mod tests {
     fn event(number: u32) -> Event {
         let ticket_id = SubmissionId::from(Uuid::from_u128(number.into()));
         Event {
+            changes: None,
             id: EventId::of(ticket_id, 1),
             ticket_id,
             number: format!("SUP-2026-{number:06}").parse().unwrap(),

@@ -6,6 +6,7 @@
 //! the queue is away `spool`), `reply`.
 
 mod accounts;
+mod answers;
 mod batcher;
 mod confirmation;
 mod cors;

@@ -9,7 +9,7 @@ use axum::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use common::{
-    domain::{PageUrl, SubmissionId, Ticket, TicketNumber, UserAgent, UserId},
+    domain::{PageUrl, Post, PostKind, SubmissionId, Ticket, TicketNumber, UserAgent, UserId},
     ports::store::StoreError,
 };
 use serde::Serialize;
@@ -22,7 +22,7 @@ use crate::{
     condition::{NoAnswer, STORE_WAIT},
     echo::Queued,
     edge::Edge,
-    openapi::schemas::{Id, Number, PriorityWord, StatusWord, SubjectWord, Time},
+    openapi::schemas::{Id, Number, PriorityWord, StatusWord, SubjectWord, Time, one_of},
     problem::{Problem, Success},
 };
 
@@ -175,6 +175,31 @@ pub struct Whole<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     url: Option<&'a str>,
+    /// What was written since, in order.
+    replies: Vec<Written<'a>>,
+}
+
+/// A text between staff and submitter.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Reply)]
+pub struct Written<'a> {
+    /// Who wrote it.
+    #[schema(schema_with = authors)]
+    from: &'static str,
+    message: &'a str,
+    #[schema(value_type = Time)]
+    at: String,
+}
+
+fn authors() -> utoipa::openapi::Object {
+    one_of(["staff", "submitter"])
+}
+
+impl<'a> From<&'a Post> for Written<'a> {
+    fn from(post: &'a Post) -> Self {
+        let from = if post.kind == PostKind::Answer { "submitter" } else { "staff" };
+        Self { from, message: post.body.as_str(), at: rfc3339(post.at) }
+    }
 }
 
 impl<'a> From<&'a Ticket> for Whole<'a> {
@@ -190,6 +215,7 @@ impl<'a> From<&'a Ticket> for Whole<'a> {
             user_id: form.user_id.as_ref().map(UserId::as_str),
             user_agent: form.user_agent.as_ref().map(UserAgent::as_str),
             url: form.url.as_ref().map(PageUrl::as_str),
+            replies: ticket.replies.iter().map(Written::from).collect(),
         }
     }
 }
@@ -223,6 +249,7 @@ mod tests {
             .map(|time| time.parse::<DateTime<Utc>>().unwrap());
         let form = FORM.replace('}', r#","userId":"u1","userAgent":"Firefox"}"#);
         Ticket {
+            replies: vec![],
             id,
             number: NUMBER.parse().unwrap(),
             form: payload::parse(form.as_bytes()).unwrap(),

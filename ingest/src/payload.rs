@@ -23,12 +23,9 @@ pub const FIELDS: [&str; 8] =
 const POINTERS: [&str; FIELDS.len()] =
     ["/name", "/email", "/subject", "/message", "/timestamp", "/userId", "/userAgent", "/url"];
 
-/// Reads a body. [`Problem::InvalidJson`] if it is not one JSON document in UTF-8,
-/// [`Problem::ValidationFailed`] if that is no form.
+/// Reads a body, or says that it is no JSON in UTF-8 or no form.
 pub fn parse(body: &[u8]) -> Result<Form, Problem> {
-    let text = std::str::from_utf8(body).map_err(|_| Problem::InvalidJson)?;
-    let wire: WireForm = serde_json::from_str(text).map_err(|error| refusal(&error, text))?;
-    let mut check = Check { values: wire.values, errors: Vec::new() };
+    let mut check = Check::of(body)?;
     let name = check.required(0, Name::parse)?;
     let email = check.required(1, Email::parse)?;
     let subject = check.required(2, subject)?;
@@ -45,6 +42,12 @@ pub fn parse(body: &[u8]) -> Result<Form, Problem> {
         }
         _ => Err(Problem::ValidationFailed(check.errors)),
     }
+}
+
+/// Reads a body that has nothing but a message.
+pub fn parse_answer(body: &[u8]) -> Result<Message, Problem> {
+    let mut check = Check::of(body)?;
+    check.required(3, Message::parse)?.ok_or(Problem::ValidationFailed(check.errors))
 }
 
 fn subject(text: &str) -> Result<Subject, RuleViolation> {
@@ -140,7 +143,13 @@ struct Check<'a> {
 
 type Rule<T> = fn(&str) -> Result<T, RuleViolation>;
 
-impl Check<'_> {
+impl<'a> Check<'a> {
+    fn of(body: &'a [u8]) -> Result<Self, Problem> {
+        let text = std::str::from_utf8(body).map_err(|_| Problem::InvalidJson)?;
+        let wire: WireForm = serde_json::from_str(text).map_err(|error| refusal(&error, text))?;
+        Ok(Self { values: wire.values, errors: Vec::new() })
+    }
+
     fn required<T>(&mut self, field: usize, rule: Rule<T>) -> Result<Option<T>, Problem> {
         if self.is_absent(field) {
             self.refuse(field, RuleViolation::new("required", "is required"));

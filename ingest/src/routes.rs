@@ -14,7 +14,7 @@ use common::ports::limits::Policy;
 use futures_util::future::BoxFuture;
 
 use crate::{
-    cors,
+    answers, cors,
     edge::Edge,
     events, health, limits, lookup, measure,
     openapi::{self, Operation, Schemas, page, process, replay, statistics, tickets},
@@ -101,6 +101,8 @@ pub fn all() -> Vec<Route> {
         get("/api/support/ticket/{reference}", lookup::look_up, tickets::look_up)
             .limited(Policy::Lookup),
         get("/api/support/ticket/{reference}/events", progress::events, tickets::events)
+            .limited(Policy::Lookup),
+        post("/api/support/ticket/{reference}/replies", answers::answer, tickets::answer)
             .limited(Policy::Lookup),
         get("/api/support/stats", stats::stats, statistics::statistics).limited(Policy::Stats),
         get("/api/support/events", events::events, replay::events),

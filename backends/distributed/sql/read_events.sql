@@ -13,6 +13,7 @@ SELECT
     entries.at,
     entries.request_id,
     entries.traceparent,
+    entries.changes::text AS changes,
     tickets.number,
     tickets.name,
     tickets.email,

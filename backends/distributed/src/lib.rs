@@ -139,6 +139,7 @@ impl common::ports::backend::Backend for Backend {
             receipts,
             claims: Arc::new(SharedClaims::new(self.redis())),
             tickets: Arc::new(self.edge_store.clone()),
+            cases: Arc::new(self.edge_store.clone()),
             statistics: Arc::new(self.edge_store.clone()),
             cache: Arc::new(self.cache.clone()),
             feed: self.broker.feed(),
@@ -176,6 +177,8 @@ impl common::ports::backend::Backend for Backend {
         DeskPorts {
             tokens: Arc::new(self.edge_store.clone()),
             limiter: Arc::new(SharedLimiter::new(self.redis(), None)),
+            cases: Arc::new(self.edge_store.clone()),
+            feed: self.broker.feed(),
             operator: self.operator().await,
             health: self.health(&self.edge_store),
         }

@@ -10,6 +10,7 @@ SELECT
     entries.at,
     entries.request_id,
     entries.traceparent,
+    entries.changes,
     tickets.number,
     tickets.name,
     tickets.email,

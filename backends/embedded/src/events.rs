@@ -71,6 +71,7 @@ mod tests {
         let created = ticket(n);
         let submission = created.submission;
         Event {
+            changes: None,
             id: EventId::of(submission.id, 1),
             ticket_id: submission.id,
             number: created.number,

@@ -120,6 +120,7 @@ impl common::ports::backend::Backend for Backend {
             receipts,
             claims: self.claims.clone(),
             tickets: self.store.clone(),
+            cases: self.store.clone(),
             statistics: self.store.clone(),
             cache: self.cache.clone(),
             feed: self.hub.clone(),
@@ -160,6 +161,8 @@ impl common::ports::backend::Backend for Backend {
         DeskPorts {
             tokens: self.store.clone(),
             limiter: self.limiter.clone(),
+            cases: self.store.clone(),
+            feed: self.hub.clone(),
             operator: self.operator().await,
             health: self.health(),
         }

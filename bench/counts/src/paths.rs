@@ -126,6 +126,7 @@ fn event(times: u64) {
     let ticket_id = SubmissionId::from(Uuid::from_u128(7));
     let Form { name, email, subject, .. } = form();
     let event = Event {
+        changes: None,
         id: EventId::of(ticket_id, 1),
         ticket_id,
         number: "SUP-2026-483920".parse().expect("a number"),

@@ -39,7 +39,7 @@ impl fmt::Display for Actor {
 
 words! {
     /// What is done, as the record calls it.
-    ActionKind: "dead-letter.reveal, dead-letter.requeue, dead-letter.discard, token.create, token.revoke" {
+    ActionKind: "dead-letter.reveal, dead-letter.requeue, dead-letter.discard, token.create, token.revoke, ticket.view" {
         /// Somebody was shown what a submitter wrote.
         Reveal = "dead-letter.reveal",
         /// It was put back into the queue.
@@ -50,6 +50,8 @@ words! {
         TokenCreate = "token.create",
         /// It was revoked.
         TokenRevoke = "token.revoke",
+        /// Somebody was shown a ticket.
+        TicketView = "ticket.view",
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -48,11 +49,20 @@ impl fmt::Display for EventId {
 
 words! {
     /// What happened. The word is also that of the audit entry.
-    EventKind: "ticket.created, ticket.status_changed" {
+    EventKind: "ticket.created, ticket.status_changed, ticket.assigned, ticket.replied, ticket.noted, \
+                ticket.tagged" {
         /// A submission became a ticket.
         TicketCreated = "ticket.created",
         /// A ticket reached another status.
         TicketStatusChanged = "ticket.status_changed",
+        /// A ticket was given to a member of staff, or to nobody.
+        TicketAssigned = "ticket.assigned",
+        /// Staff wrote to the submitter, or the submitter to staff.
+        TicketReplied = "ticket.replied",
+        /// Staff wrote something down for themselves.
+        TicketNoted = "ticket.noted",
+        /// A ticket was filed under other words.
+        TicketTagged = "ticket.tagged",
     }
 }
 
@@ -88,17 +98,22 @@ pub struct Event {
     pub submitted_at: DateTime<Utc>,
     /// The request that caused it.
     pub trace: Trace,
+    /// What was, and what became of it, as an object; of a ticket's creation nothing.
+    pub changes: Option<Value>,
 }
 
 impl Event {
     /// Where it is published: its kind, and the word that consumers most often choose by.
     #[must_use]
     pub fn routing_key(&self) -> String {
-        let detail = match self.kind {
-            EventKind::TicketCreated => self.priority.as_str(),
-            EventKind::TicketStatusChanged => self.status.as_str(),
-        };
-        format!("{}.{detail}", self.kind)
+        match self.kind {
+            EventKind::TicketCreated => format!("{}.{}", self.kind, self.priority),
+            EventKind::TicketStatusChanged => format!("{}.{}", self.kind, self.status),
+            EventKind::TicketAssigned
+            | EventKind::TicketReplied
+            | EventKind::TicketNoted
+            | EventKind::TicketTagged => self.kind.to_string(),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod submission;
 mod ticket;
 mod time_span;
 mod token;
+mod work;
 
 pub use action::{ActionKind, Actor, Because, OperatorAction};
 pub use dead_letter::DeadLetterCode;
@@ -19,8 +20,11 @@ pub use event::{Event, EventId, EventKind};
 pub use field::{ClientTimestamp, Email, Message, Name, PageUrl, RuleViolation, UserAgent, UserId};
 pub use id::{SubmissionId, SubmissionIds};
 pub use number::{MalformedNumber, NumberCipher, TicketNumber};
-pub use statistics::{DAYS_MAX, Day, Statistics, UnknownCount};
+pub use statistics::{DAYS_MAX, Day, Statistics, UnknownCount, recounted};
 pub use submission::{Fingerprint, Form, KeyHash, Submission};
 pub use ticket::{NewTicket, Priority, Status, StatusChange, Subject, Ticket, UnknownWord};
 pub use time_span::TimeSpan;
 pub use token::{Role, Standing, Token, TokenDigest, TokenId, TokenSecret};
+pub use work::{
+    Assignment, Case, Change, Entry, Outcome, Post, PostKind, Refused, TAGS_MAX, Tag, Work,
+};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate, Utc};
 use thiserror::Error;
 
-use super::{Priority, Status, Subject};
+use super::{Case, Priority, Status, Subject};
 
 /// The most days anybody can ask for at once: a leap year.
 pub const DAYS_MAX: u16 = 366;
@@ -93,6 +93,22 @@ impl Statistics {
     pub fn total(&self) -> u64 {
         self.by_status.values().sum()
     }
+}
+
+/// What a change of a ticket changes in the counts: dimension, value, and how many more or less.
+#[must_use]
+pub fn recounted(before: &Case, after: &Case) -> Vec<(&'static str, String, i64)> {
+    let mut changes = BTreeMap::new();
+    for (case, change) in [(before, -1), (after, 1)] {
+        let ticket = &case.ticket;
+        let resolved_on = ticket.resolved_at.map(|at| ("resolved_on", at.date_naive().to_string()));
+        let status = ("status", ticket.status.to_string());
+        for counted in resolved_on.into_iter().chain([status]) {
+            *changes.entry(counted).or_default() += change;
+        }
+    }
+    changes.retain(|_, change| *change != 0);
+    changes.into_iter().map(|((dimension, value), change)| (dimension, value, change)).collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use chrono::{DateTime, Utc};
 use thiserror::Error;
 
-use super::{Form, Submission, SubmissionId, TicketNumber};
+use super::{Form, Post, Submission, SubmissionId, TicketNumber};
 
 /// The text is none of the words allowed.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -137,6 +137,8 @@ pub struct Ticket {
     pub resolved_at: Option<DateTime<Utc>>,
     /// Every status it had, the first one first.
     pub history: Vec<StatusChange>,
+    /// What staff and submitter wrote each other since, in order: only where it was looked up by its id.
+    pub replies: Vec<Post>,
 }
 
 /// A status and when it was reached.

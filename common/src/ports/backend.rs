@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use super::{
     actions::ActionLog,
     audit::{OutboxAudit, QueueAudit, StoreAudit},
+    cases::Cases,
     claims::Claims,
     dead_letters::DeadLetters,
     events::{EventLog, EventPublisher, Feed, Outbox},
@@ -30,6 +31,8 @@ pub struct EdgePorts {
     pub claims: Arc<dyn Claims>,
     /// Where tickets are looked up.
     pub tickets: Arc<dyn TicketReader>,
+    /// Where submitters answer.
+    pub cases: Arc<dyn Cases>,
     /// Where counts are read when the cache has none.
     pub statistics: Arc<dyn StatisticsReader>,
     /// Where counts are read.
@@ -96,6 +99,10 @@ pub struct DeskPorts {
     pub tokens: Arc<dyn TokenReader>,
     /// How often a client may present a token that admits nobody.
     pub limiter: Arc<dyn Limiter>,
+    /// The tickets they work on.
+    pub cases: Arc<dyn Cases>,
+    /// Where changes are heard of.
+    pub feed: Arc<dyn Feed>,
     /// What staff may do there.
     pub operator: OperatorPorts,
     /// How all of them are doing.

@@ -6,6 +6,7 @@
 pub mod actions;
 pub mod audit;
 pub mod backend;
+pub mod cases;
 pub mod claims;
 pub mod dead_letters;
 pub mod events;

@@ -23,8 +23,14 @@ pub struct Heard {
 
 impl Heard {
     pub async fn of(answer: Response) -> Self {
-        let (head, body) = answer.into_parts();
-        let bytes = body.collect().await.unwrap().to_bytes();
+        let (head, mut body) = answer.into_parts();
+        let content_type = head.headers.get("content-type").map_or("", |it| it.to_str().unwrap());
+        let bytes = if content_type == "text/event-stream" {
+            // It has no end: its first message will do.
+            body.frame().await.unwrap().unwrap().into_data().unwrap()
+        } else {
+            body.collect().await.unwrap().to_bytes()
+        };
         let json = serde_json::from_slice(&bytes).unwrap_or_default();
         Self { status: head.status.as_u16(), headers: head.headers, json, bytes }
     }

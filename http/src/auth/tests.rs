@@ -212,7 +212,7 @@ async fn a_token_admits_to_its_role_and_no_other() {
     let stage = Stage::new();
     for role in Role::ALL {
         let (bearer, id) = registered(&stage, *role, |_| {});
-        let principal = Principal { role: *role, token: Some(id) };
+        let principal = Principal { role: *role, token: Some(id), name: None };
         assert_eq!(admitted(&stage, &[&bearer], EVERY_ROLE).await, Ok(principal.clone()));
         assert_eq!(admitted(&stage, &[&bearer], &[*role]).await, Ok(principal));
         let others: Vec<_> = Role::ALL.iter().copied().filter(|other| other != role).collect();

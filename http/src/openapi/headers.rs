@@ -156,6 +156,12 @@ const ALL: &[Header] = &[
         example: "Bearer",
     },
     Header {
+        name: "ETag",
+        description: "The version of the ticket, for `If-Match`.",
+        pattern: "^\"[1-9][0-9]*\"$",
+        example: "\"3\"",
+    },
+    Header {
         name: "X-Accel-Buffering",
         description: "Tells a proxy to pass each event on at once.",
         pattern: "^no$",

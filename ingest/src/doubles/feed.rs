@@ -106,6 +106,7 @@ pub fn change(ticket_id: SubmissionId, version: u32) -> Event {
         _ => (EventKind::TicketStatusChanged, Status::Resolved),
     };
     Event {
+        changes: None,
         id: EventId::of(ticket_id, version),
         ticket_id,
         number: "SUP-2026-483920".parse().unwrap(),

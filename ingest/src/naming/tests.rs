@@ -31,6 +31,7 @@ fn store_first(stage: &Stage) {
     let (id, at) = (first.id, first.submitted_at);
     stage.store.keys.lock().unwrap().extend(first.key.map(|key| (key, id)));
     stage.store.tickets.lock().unwrap().push(Ticket {
+        replies: vec![],
         id,
         number: "SUP-2026-483920".parse().unwrap(),
         form: first.form,

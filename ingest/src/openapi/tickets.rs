@@ -1,12 +1,13 @@
 //! What is told of submitting and looking up.
 
+use common::domain::Message;
 use serde_json::{Value, json};
 
 use super::{Answer, Operation, Schemas, form::TicketForm};
 use crate::{
     body,
     echo::{Created, Queued},
-    lookup::{Progress, Whole},
+    lookup::{Progress, Whole, Written},
     problem::{FieldError, Problem, Success},
     progress::{self, EVENT},
 };
@@ -322,7 +323,61 @@ fn whole_example() -> Value {
     ] {
         example["data"][field] = value.into();
     }
+    example["data"]["replies"] = json!([written("staff", "Does it need oil?")]);
     example
+}
+
+fn written(from: &str, message: &str) -> Value {
+    json!({"from": from, "message": message, "at": "2026-11-22T11:00:00.000Z"})
+}
+
+/// `POST /api/support/ticket/{reference}/replies`
+pub fn answer(schemas: &mut Schemas) -> Operation {
+    let example = json!({
+        "success": true, "data": written("submitter", "It has enough."), "message": "Reply written",
+        "timestamp": "2026-11-22T11:00:00.000Z",
+    });
+    let answer = |success, description, schemas: &mut Schemas| {
+        let answer = Answer::enveloped::<Written<'_>>(success, description, schemas);
+        answer.example("written", "A reply", &example)
+    };
+    let violation = FieldError {
+        pointer: "/message".into(),
+        code: "required",
+        detail: "is required".to_owned(),
+    };
+    let own = [
+        Problem::TicketNotFound,
+        Problem::TicketQueued,
+        Problem::TicketClosed,
+        Problem::ValidationFailed(vec![violation]),
+        Problem::Unavailable,
+    ];
+    let properties = json!({
+        "message": {"type": "string", "minLength": 1, "maxLength": Message::CHARS_MAX},
+    });
+    Operation {
+        description:
+            "The submitter writes to staff, under the id that only they have. What was resolved \
+                      is thereby in progress again. The same message sent twice is written once."
+                .to_owned(),
+        parameters: vec![reference()],
+        body: Some(json!({
+            "required": true,
+            "content": {"application/json": {
+                "schema": {"type": "object", "required": ["message"], "properties": properties},
+                "examples": {"message": {
+                    "summary": "A message", "value": {"message": "It has enough."},
+                }},
+            }},
+        })),
+        answers: vec![
+            answer(Success::Created, "Written.", schemas),
+            answer(Success::Found, "It was the last that was written, and still is.", schemas),
+        ],
+        problems: own.into_iter().chain(body::refusals()).collect(),
+        ..Operation::new("replyAsSubmitter", TAG, "Reply to staff")
+    }
 }
 
 fn queued_example_found() -> Value {

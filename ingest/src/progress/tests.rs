@@ -38,6 +38,7 @@ fn ticket(id: SubmissionId, changes: u32) -> Ticket {
     let steps: Vec<_> = (1..=changes).map(|version| change(id, version)).collect();
     let (first, last) = (steps.first().unwrap(), steps.last().unwrap());
     Ticket {
+        replies: vec![],
         id,
         number: first.number.clone(),
         form: payload::parse(FORM.as_bytes()).unwrap(),

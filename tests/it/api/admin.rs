@@ -15,6 +15,8 @@ use crate::bed::system::{Plan, TestSystem};
 use crate::bed::wait::until;
 use crate::cli::dead_letters::{listed, make_letters, mend};
 
+/// Also what other files ask of staff routes.
+pub const STAFF_TICKETS: &str = "/api/support/admin/tickets";
 const TOKENS: &str = "/api/support/admin/tokens";
 const LETTERS: &str = "/api/support/admin/dead-letters";
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -25,16 +27,26 @@ macro_rules! on_both {
         $(
             #[tokio::test]
             async fn $embedded() {
-                $test(&plan(TestSystem::embedded()).await).await;
+                $test(&$crate::api::admin::embedded().await).await;
             }
 
             #[tokio::test]
             async fn $distributed() {
-                let backing = Servers::shared().await.backing().await;
-                $test(&plan(TestSystem::distributed(backing)).await).await;
+                $test(&$crate::api::admin::distributed().await).await;
             }
         )+
     };
+}
+pub(crate) use on_both;
+
+/// One process.
+pub async fn embedded() -> TestSystem {
+    plan(TestSystem::embedded()).await
+}
+
+/// A process a role.
+pub async fn distributed() -> TestSystem {
+    plan(TestSystem::distributed(Servers::shared().await.backing().await)).await
 }
 
 on_both! {
@@ -58,30 +70,40 @@ fn plan(plan: Plan) -> Plan {
 }
 
 /// Asks the staff API; what the document does not describe fails the test.
-struct Staff {
-    client: Client,
-    token: String,
+pub struct Staff {
+    pub client: Client,
+    pub token: String,
 }
 
 impl Staff {
-    fn of(system: &TestSystem, token: &str) -> Self {
+    pub fn of(system: &TestSystem, token: &str) -> Self {
         Self { client: Client::of_the_api(system.desk().address()), token: token.to_owned() }
     }
 
-    async fn ask(&self, method: Method, path: &str) -> Answer {
+    pub async fn ask(&self, method: Method, path: &str) -> Answer {
         self.client.request(method, path).bearer(&self.token).send().await
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> Answer {
         self.ask(Method::GET, path).await
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
         self.client.post(path).bearer(&self.token).json(body).send().await
     }
 
-    /// A new token of this role, and its id.
-    async fn token(&self, role: &str) -> (String, String) {
+    /// Changes a ticket, if it still has this version.
+    pub async fn patch(&self, ticket: &str, version: Option<u64>, body: &Value) -> Answer {
+        let request = self.client.request(Method::PATCH, &format!("{STAFF_TICKETS}/{ticket}"));
+        let request = request.bearer(&self.token).json(body);
+        match version {
+            Some(version) => request.header("if-match", &format!("\"{version}\"")).send().await,
+            None => request.send().await,
+        }
+    }
+
+    /// Somebody with a new token of this role, whose name is the role's word, and its id.
+    pub async fn token(&self, role: &str) -> (String, String) {
         let made = self.post(TOKENS, &json!({"role": role, "name": role})).await;
         assert_eq!(made.status, 201, "{}", made.text());
         let data = made.json()["data"].clone();

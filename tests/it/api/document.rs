@@ -33,7 +33,7 @@ async fn the_document_is_the_one_that_answers_are_held_against(api: Api) {
 
 #[test]
 fn every_kind_of_problem_is_in_the_document() {
-    let source = include_str!("../../../http/src/problem.rs");
+    let source = include_str!("../../../http/src/problem/kinds.rs");
     let (_, after) = source.split_once("const fn kind(&self)").unwrap();
     let (kinds, _) = after.split_once("const fn words(&self)").unwrap();
     let is_code = |word: &&str| word.bytes().all(|it| it.is_ascii_lowercase() || it == b'_');

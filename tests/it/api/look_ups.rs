@@ -99,6 +99,7 @@ async fn an_id_shows_the_submitter_what_they_sent(api: Api) {
             "message": "I cannot log in.",
             "name": "Grace Hopper",
             "priority": "medium",
+            "replies": [],
             "status": "open",
             "subject": "billing",
             "submittedAt": "TIME",

@@ -24,6 +24,7 @@ mod sockets;
 mod statistics;
 mod submissions;
 mod table;
+mod tickets;
 
 use tokio::sync::OnceCell;
 

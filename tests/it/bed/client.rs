@@ -105,10 +105,18 @@ impl Client {
                 },
             }
         };
-        let (head, body) = response.into_parts();
-        let body = body.collect().await?.to_bytes();
-        let idle = Idle { connection, since: Instant::now() };
-        self.idle.lock().expect("no panic under this lock").push(idle);
+        let (head, mut body) = response.into_parts();
+        let is_stream = head.headers.get(CONTENT_TYPE).is_some_and(|it| it == "text/event-stream");
+        let body = if is_stream {
+            // It has no end: its first message will do, and the connection is no good afterwards.
+            let first = body.frame().await.ok_or("a stream without a message")??;
+            first.into_data().map_err(|_| "a stream of no data")?
+        } else {
+            let body = body.collect().await?.to_bytes();
+            let idle = Idle { connection, since: Instant::now() };
+            self.idle.lock().expect("no panic under this lock").push(idle);
+            body
+        };
         let answer = Answer { status: head.status, headers: head.headers, body };
         if self.is_of_the_api {
             assert_is_described(&method, path.path(), &answer);

@@ -52,14 +52,31 @@ impl EventStream {
         id: &str,
         last_event_id: Option<&str>,
     ) -> Result<Self, Failure> {
+        let last = last_event_id.map(|last| ("last-event-id", last));
+        Self::of(address, &format!("{TICKETS}/{id}/events"), last).await
+    }
+
+    /// Opens the one that staff follow all tickets by.
+    pub async fn of_staff(address: SocketAddr, token: &str) -> Self {
+        let path = "/api/support/admin/tickets/events";
+        let bearer = format!("Bearer {token}");
+        let opened = Self::of(address, path, Some(("authorization", &bearer))).await;
+        opened.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    async fn of(
+        address: SocketAddr,
+        path: &str,
+        header: Option<(&'static str, &str)>,
+    ) -> Result<Self, Failure> {
         let stream = TcpStream::connect(address).await?;
         let (mut connection, serving) = handshake(TokioIo::new(stream)).await?;
         tokio::spawn(serving);
-        let mut request = Request::get(format!("{TICKETS}/{id}/events"))
+        let mut request = Request::get(path)
             .header(HOST, address.to_string())
             .header(ACCEPT, "text/event-stream");
-        if let Some(last) = last_event_id {
-            request = request.header("last-event-id", last);
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
         }
         let answer = connection.send_request(request.body(Empty::new())?).await?;
         let (head, body) = answer.into_parts();
@@ -101,5 +118,5 @@ fn parse(block: &str) -> Option<ServerEvent> {
         block.lines().find_map(|line| line.strip_prefix(&prefix)).map(str::to_owned)
     };
     let data = serde_json::from_str(&field("data")?).expect("JSON");
-    Some(ServerEvent { id: field("id")?, event: field("event")?, data })
+    Some(ServerEvent { id: field("id").unwrap_or_default(), event: field("event")?, data })
 }

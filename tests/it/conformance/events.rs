@@ -87,6 +87,7 @@ async fn every_change_is_an_event_with_a_stable_id(it: Installation) {
             at: ticket.submission.submitted_at,
             submitted_at: ticket.submission.submitted_at,
             trace: ticket.submission.trace,
+            changes: None,
         })
         .collect();
     let mut found = events.clone();

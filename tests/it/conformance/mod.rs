@@ -5,6 +5,7 @@
 
 mod actions;
 mod audit;
+mod cases;
 mod claims;
 pub mod dead_letters;
 mod events;

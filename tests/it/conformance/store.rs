@@ -156,6 +156,7 @@ async fn a_ticket_is_found_by_number_and_by_id(it: Installation) {
             updated_at: at,
             resolved_at: None,
             history: vec![StatusChange { version: 1, status: Status::Open, at }],
+            replies: vec![],
         };
         assert_eq!(reader.by_number(&number).await.unwrap().as_ref(), Some(&expected));
         assert_eq!(reader.by_id(submission.id).await.unwrap(), Some(expected));

@@ -34,6 +34,7 @@ pub struct ScriptedOutbox {
 pub fn event(position: u64) -> Event {
     let ticket_id = Uuid::from_u128(position.into()).into();
     Event {
+        changes: None,
         id: EventId::of(ticket_id, 1),
         ticket_id,
         number: "SUP-2026-483920".parse().unwrap(),

@@ -151,6 +151,7 @@ mod tests {
         let ticket_id = SubmissionId::from(Uuid::from_u128(ticket));
         let at = chrono::DateTime::UNIX_EPOCH;
         Event {
+            changes: None,
             id: EventId::of(ticket_id, version),
             ticket_id,
             number: "SUP-2026-483920".parse::<TicketNumber>().unwrap(),

@@ -97,6 +97,7 @@ struct EntryRow {
     at: DateTime<Utc>,
     request_id: String,
     traceparent: String,
+    changes: Option<String>,
     number: Option<String>,
     name: Option<String>,
     email: Option<String>,
@@ -136,6 +137,7 @@ impl EntryRow {
             at: self.at,
             submitted_at: self.submitted_at?,
             trace: Trace { request_id: self.request_id, traceparent: self.traceparent },
+            changes: self.changes.and_then(|it| serde_json::from_str(&it).ok()),
         })
     }
 }

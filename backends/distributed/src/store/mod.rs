@@ -2,6 +2,7 @@
 
 mod actions;
 mod audit;
+mod cases;
 mod events;
 mod ledger;
 mod loan;

@@ -12,7 +12,10 @@ use common::{
         ClientTimestamp, Email, Fingerprint, Form, KeyHash, Message, Name, NewTicket, PageUrl,
         StatusChange, SubmissionId, Ticket, TicketNumber, UserAgent, UserId,
     },
-    ports::store::{Inserted, StoreError, TicketReader, TicketWriter, in_place},
+    ports::{
+        cases::posts,
+        store::{Inserted, StoreError, TicketReader, TicketWriter, in_place},
+    },
 };
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -193,8 +196,9 @@ struct ExistingRow {
     fingerprint: Vec<u8>,
 }
 
+/// A ticket as every statement has it that reads whole ones.
 #[derive(FromRow)]
-struct TicketRow {
+pub(super) struct TicketRow {
     id: Uuid,
     number: String,
     name: String,
@@ -214,6 +218,9 @@ struct TicketRow {
     versions: Option<Vec<i32>>,
     statuses: Option<Vec<String>>,
     times: Option<Vec<DateTime<Utc>>>,
+    /// JSON, where the statement reads it.
+    #[sqlx(default)]
+    replies: Option<String>,
 }
 
 fn corrupt(column: &str) -> StoreError {
@@ -240,10 +247,13 @@ impl TryFrom<TicketRow> for Ticket {
     type Error = StoreError;
 
     fn try_from(mut row: TicketRow) -> Result<Self, StoreError> {
+        let number = row.number.parse().map_err(|_| corrupt("number"))?;
+        let replies = row.replies.as_deref().map(|replies| posts(&number, replies));
         Ok(Self {
+            replies: replies.transpose()?.unwrap_or_default(),
             history: row.history()?,
             id: row.id.into(),
-            number: row.number.parse().map_err(|_| corrupt("number"))?,
+            number,
             form: Form {
                 name: Name::stored(row.name),
                 email: Email::stored(row.email),

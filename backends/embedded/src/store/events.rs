@@ -133,6 +133,7 @@ struct EntryRow {
     at: String,
     request_id: String,
     traceparent: String,
+    changes: Option<String>,
     number: Option<String>,
     name: Option<String>,
     email: Option<String>,
@@ -167,6 +168,7 @@ impl EntryRow {
             at: self.at.parse().ok()?,
             submitted_at: self.submitted_at?.parse().ok()?,
             trace: Trace { request_id: self.request_id, traceparent: self.traceparent },
+            changes: self.changes.and_then(|it| serde_json::from_str(&it).ok()),
         })
     }
 }

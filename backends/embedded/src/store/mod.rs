@@ -6,6 +6,7 @@
 
 mod actions;
 mod audit;
+mod cases;
 mod dead_letters;
 mod events;
 mod ledger;

@@ -76,6 +76,8 @@ async fn the_schema_is_made_once_and_every_table_of_it_is_strict() {
             "relay",
             "statistics",
             "ticket_counters",
+            "ticket_posts",
+            "ticket_tags",
             "tickets",
             "tokens"
         ]

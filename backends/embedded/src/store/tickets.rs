@@ -13,7 +13,10 @@ use common::{
         StatusChange, SubmissionId, Ticket, TicketNumber, UserAgent, UserId,
     },
     keys::hex,
-    ports::store::{Inserted, StoreError, TicketReader, TicketWriter, in_place},
+    ports::{
+        cases::posts,
+        store::{Inserted, StoreError, TicketReader, TicketWriter, in_place},
+    },
 };
 use serde::Serialize;
 use sqlx::{FromRow, SqliteConnection};
@@ -262,8 +265,9 @@ struct ExistingRow {
     fingerprint: Vec<u8>,
 }
 
+/// A ticket as every statement has it that reads whole ones.
 #[derive(FromRow)]
-struct TicketRow {
+pub(super) struct TicketRow {
     id: String,
     number: String,
     name: String,
@@ -281,6 +285,9 @@ struct TicketRow {
     resolved_at: Option<String>,
     /// JSON array of `[version, status, at]`, a status it had each, in order.
     history: String,
+    /// JSON, where the statement reads it.
+    #[sqlx(default)]
+    replies: Option<String>,
 }
 
 impl TryFrom<TicketRow> for Ticket {
@@ -288,9 +295,12 @@ impl TryFrom<TicketRow> for Ticket {
 
     fn try_from(row: TicketRow) -> Result<Self, StoreError> {
         let resolved_at = row.resolved_at.as_deref();
+        let number = row.read("number", &row.number)?;
+        let replies = row.replies.as_deref().map(|replies| posts(&number, replies));
         Ok(Self {
+            replies: replies.transpose()?.unwrap_or_default(),
             id: row.read::<uuid::Uuid>("id", &row.id)?.into(),
-            number: row.read("number", &row.number)?,
+            number,
             status: row.read("status", &row.status)?,
             priority: row.read("priority", &row.priority)?,
             submitted_at: row.read("submitted_at", &row.submitted_at)?,
@@ -312,6 +322,11 @@ impl TryFrom<TicketRow> for Ticket {
 }
 
 impl TicketRow {
+    /// What people call it.
+    pub(super) fn number(&self) -> &str {
+        &self.number
+    }
+
     fn read<T: FromStr>(&self, column: &str, text: &str) -> Result<T, StoreError> {
         read("tickets", &self.number, column, text)
     }
