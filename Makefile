@@ -24,6 +24,9 @@ RATE ?= 200
 
 # The size of `make limits`.
 LOOK_UPS ?= 20000
+# The size of `make staff`.
+STAFF_TICKETS ?= 200
+STAFF_SECONDS ?= 60
 
 # A failed test says where and what; behind it, the runtime's backtrace would be all that a shortened
 # log shows. `make integration RUST_BACKTRACE=1` asks for it.
@@ -36,7 +39,7 @@ INTEGRATION = cargo test --workspace --test it
 MEASURED = cargo test --release --workspace --test it --
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check counts unit integration deps load corpus progress limits times events chaos kills restarts outage spool oracle bench mutants previous bench-smoke openapi deny doc clean
+.PHONY: help run test check counts unit integration deps load corpus progress limits times staff events chaos kills restarts outage spool oracle bench mutants previous bench-smoke openapi deny doc clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -83,6 +86,10 @@ progress: deps ## Many who follow a ticket, each told of a change within a secon
 
 limits: deps ## Look-ups with Redis and without, which must not be dearer: LOOK_UPS=20000
 	ALONE=1 LOOK_UPS=$(LOOK_UPS) $(MEASURED) flow::limits::without_redis --nocapture --test-threads=1
+
+staff: deps ## Eight staff on the same tickets at random, no change lost: STAFF_TICKETS=200 STAFF_SECONDS=60
+	STAFF_TICKETS=$(STAFF_TICKETS) STAFF_SECONDS=$(STAFF_SECONDS) $(MEASURED) no_change_of_many_staff \
+		--nocapture --test-threads=1
 
 times: deps ## The other promises that are times: answers while servers are away, slow clients, stops
 	ALONE=1 $(MEASURED) flow::faults::servers flow::progress:: api::statistics a_request_that_does_not_come \

@@ -21,7 +21,7 @@ on_both_systems! {
     the_page_has_all_that_it_is_made_of,
 }
 
-fn document() -> Value {
+pub fn document() -> Value {
     serde_json::from_str(openapi()).unwrap()
 }
 

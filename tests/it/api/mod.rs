@@ -9,6 +9,7 @@
 mod admin;
 mod bad_input;
 mod document;
+mod examples;
 mod headers;
 mod health;
 mod limits;
