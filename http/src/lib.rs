@@ -9,6 +9,7 @@ pub mod auth;
 pub mod body;
 pub mod client;
 pub mod condition;
+pub mod form;
 pub mod guesses;
 pub mod measure;
 pub mod openapi;

@@ -17,8 +17,8 @@ use crate::{
     answer::enveloped,
     body,
     edge::Edge,
+    form,
     lookup::{self, Reference, Written},
-    payload,
     problem::{Problem, Success},
 };
 
@@ -33,7 +33,7 @@ pub async fn answer(
 ) -> Result<Response, Problem> {
     let (mut head, body) = request.into_parts();
     body::require_json(&head.headers)?;
-    let message = payload::parse_answer(&body::read(&head.headers, body).await?)?;
+    let message = form::parse_answer(&body::read(&head.headers, body).await?)?;
     let id = lookup::id(lookup::text(&reference));
     let Some(id) = id else { return Err(lookup::not_found(&edge).await) };
     let trace = head.extensions.remove::<Trace>();

@@ -2,7 +2,7 @@
 //! of its ticket; answers look-ups, statistics and health.
 //!
 //! `submit.rs` tells the product on one screen. What a submission passes on its way lies beside it,
-//! in that order: `key`, `prefer`, `body`, `payload`, `naming`, `waiting`, `batcher`, `outlet` (and while
+//! in that order: `key`, `prefer`, `body`, `form`, `naming`, `waiting`, `batcher`, `outlet` (and while
 //! the queue is away `spool`), `reply`.
 
 mod accounts;
@@ -26,7 +26,6 @@ mod measure;
 mod naming;
 mod openapi;
 mod outlet;
-mod payload;
 mod prefer;
 mod progress;
 mod reconcile;
@@ -51,7 +50,9 @@ use common::{
 };
 use http::openapi::Chapter;
 pub use http::server;
-use http::{answer, auth, body, client, condition, guesses, problem, query, request, standing};
+use http::{
+    answer, auth, body, client, condition, form, guesses, problem, query, request, standing,
+};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;

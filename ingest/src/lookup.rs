@@ -233,7 +233,7 @@ mod tests {
     use super::*;
     use crate::{
         doubles::{FORM, Mood, NOW, Stage, number_key},
-        payload,
+        form,
         routes::TICKETS,
     };
 
@@ -252,7 +252,7 @@ mod tests {
             replies: vec![],
             id,
             number: NUMBER.parse().unwrap(),
-            form: payload::parse(form.as_bytes()).unwrap(),
+            form: form::parse(form.as_bytes()).unwrap(),
             status: Status::Resolved,
             priority: Priority::High,
             submitted_at: opened,

@@ -22,11 +22,11 @@ use crate::{
     confirmation::Confirmation,
     echo::Echo,
     edge::Edge,
+    form,
     key::IdempotencyKey,
     limits::{Account, Told},
     naming::{self, Name, Named},
     outlet::Durability,
-    payload,
     prefer::{Patience, Preferences},
     problem::Problem,
     reply::{Reply, Standing},
@@ -63,7 +63,7 @@ async fn receive(
     key: Option<IdempotencyKey>,
 ) -> Result<Response, Problem> {
     let patience = Preferences::of(&head.headers).patience(edge.reply_wait);
-    let form = payload::parse(&body::read(&head.headers, body).await?)?;
+    let form = form::parse(&body::read(&head.headers, body).await?)?;
     failpoint!("edge.body_read");
 
     let account = head.extensions.remove::<Account>().ok_or(Problem::Internal)?;

@@ -2,7 +2,7 @@ use common::domain::{Priority, Status, StatusChange, SubmissionId, Ticket};
 
 use crate::{
     doubles::{FORM, Heard, Mood, NOW, Stage},
-    payload,
+    form,
 };
 
 fn ticket(status: Status) -> Ticket {
@@ -10,7 +10,7 @@ fn ticket(status: Status) -> Ticket {
     Ticket {
         id: uuid::Uuid::from_u128(7).into(),
         number: "SUP-2026-483920".parse().unwrap(),
-        form: payload::parse(FORM.as_bytes()).unwrap(),
+        form: form::parse(FORM.as_bytes()).unwrap(),
         status,
         priority: Priority::High,
         submitted_at: at,

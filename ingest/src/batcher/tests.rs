@@ -5,8 +5,8 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     doubles::{FORM, Mood, ScriptedPublisher},
+    form,
     outlet::Durability,
-    payload,
 };
 
 struct Bed {
@@ -54,7 +54,7 @@ fn submission(message: &str) -> Submission {
         id: Uuid::from_u128(1).into(),
         key: None,
         submitted_at: "2026-11-22T10:30:00Z".parse().unwrap(),
-        form: payload::parse(body.as_bytes()).unwrap(),
+        form: form::parse(body.as_bytes()).unwrap(),
         trace: Trace::of_request(Some(&"r".repeat(64)), None, &SystemEntropy),
     }
 }

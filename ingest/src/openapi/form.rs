@@ -90,12 +90,12 @@ fn optional(chars_max: usize) -> ObjectBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::payload;
+    use crate::form;
 
     #[test]
     fn the_form_has_the_fields_that_are_read() {
         let form = serde_json::to_value(TicketForm::schema()).unwrap();
-        let mut read = payload::FIELDS;
+        let mut read = form::FIELDS;
         read.sort_unstable();
         assert_eq!(form["properties"].as_object().unwrap().keys().collect::<Vec<_>>(), read);
     }

@@ -11,7 +11,7 @@ use tower::ServiceExt;
 use super::*;
 use crate::{
     doubles::{FORM, Mood, Stage, feed::change},
-    payload,
+    form,
     routes::TICKETS,
 };
 
@@ -41,7 +41,7 @@ fn ticket(id: SubmissionId, changes: u32) -> Ticket {
         replies: vec![],
         id,
         number: first.number.clone(),
-        form: payload::parse(FORM.as_bytes()).unwrap(),
+        form: form::parse(FORM.as_bytes()).unwrap(),
         status: last.status,
         priority: last.priority,
         submitted_at: first.at,

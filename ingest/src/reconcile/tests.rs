@@ -14,7 +14,7 @@ use crate::{
         FORM, Mood, TestClock,
         ledger::{ScriptedLedger, ScriptedQueue},
     },
-    payload,
+    form,
 };
 
 const WINDOW: Duration = Duration::from_mins(1);
@@ -72,7 +72,7 @@ fn letter(number: u128) -> bytes::Bytes {
         id: id(number),
         key: None,
         submitted_at: DateTime::UNIX_EPOCH,
-        form: payload::parse(FORM.as_bytes()).unwrap(),
+        form: form::parse(FORM.as_bytes()).unwrap(),
         trace: Trace::of_request(None, None, &SystemEntropy),
     }])
 }
