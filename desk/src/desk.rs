@@ -6,12 +6,14 @@ use axum::http::request::Parts;
 use common::{
     clock::{Clock, Entropy},
     domain::{ActionKind, Actor, OperatorAction},
+    keys::NumberKey,
     letters::{LetterError, LetterOffice},
     ports::{
         actions::ActionLog,
-        backend::DeskPorts,
+        backend::{DeskPorts, Intakes},
         cases::{Author, Cases},
         dead_letters::Interrupted,
+        exports::Exports,
         store::StoreError,
         tokens::{TokenReader, TokenRegistry},
     },
@@ -25,10 +27,17 @@ use http::{
     request::Around,
 };
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{REQUEST_WAIT, Settings, gate::Gate, live::Live};
+
+/// Exports and imports at a time. Each reads or writes as fast as it can be taken, beside everybody
+/// else's work.
+const TRANSFERS_MAX: usize = 4;
 
 /// The state of the role, shared by all requests.
 pub struct Desk {
@@ -41,6 +50,12 @@ pub struct Desk {
     pub letters: LetterOffice,
     pub cases: Arc<dyn Cases>,
     pub live: Live,
+    pub exports: Arc<dyn Exports>,
+    pub intakes: Arc<dyn Intakes>,
+    pub number_key: Arc<NumberKey>,
+    /// Cancelled when the role should end.
+    pub stop: CancellationToken,
+    transfers: Arc<Semaphore>,
     actions: Arc<dyn ActionLog>,
     store: Condition,
     letters_reached: Condition,
@@ -64,7 +79,12 @@ impl Desk {
             gate: Gate::new(),
             letters: LetterOffice::new(&ports.operator, Arc::clone(&clock)),
             cases: ports.cases,
-            live: Live::start(&ports.feed, stop),
+            live: Live::start(&ports.feed, stop.clone()),
+            stop,
+            exports: ports.operator.exports,
+            intakes: ports.operator.intakes,
+            number_key: Arc::clone(&settings.number_key),
+            transfers: Arc::new(Semaphore::new(TRANSFERS_MAX)),
             clock,
             entropy,
             tokens: ports.operator.tokens,
@@ -77,6 +97,12 @@ impl Desk {
     /// What stands around every route.
     pub fn around(&self) -> Around<'_> {
         Around { clock: &*self.clock, entropy: &*self.entropy, request_wait: REQUEST_WAIT }
+    }
+
+    /// A place for an export or an import.
+    pub fn transfer(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let place = Arc::clone(&self.transfers).try_acquire_owned();
+        place.map_err(|_| Problem::TooManyTransfers)
     }
 
     /// What the store says, if it says so in time.

@@ -3,6 +3,7 @@
 mod cases;
 mod heard;
 mod letters;
+mod transfers;
 
 use std::sync::{Arc, Mutex};
 
@@ -32,6 +33,7 @@ use crate::{Settings, desk::Desk, routes};
 pub use cases::{ScriptedCases, ScriptedFeed};
 pub use heard::Heard;
 pub use letters::ScriptedLetters;
+pub use transfers::{ScriptedExports, ScriptedIntake, ScriptedIntakes};
 
 pub const ADMIN_TOKEN: &str = "s3cret";
 pub const NOW: &str = "2026-11-22T10:30:00.000Z";
@@ -204,12 +206,16 @@ pub struct Stage {
     pub letters: Arc<ScriptedLetters>,
     pub cases: Arc<ScriptedCases>,
     pub feed: Arc<ScriptedFeed>,
+    pub exports: Arc<ScriptedExports>,
+    pub intake: Arc<ScriptedIntake>,
 }
 
 impl Stage {
     pub fn new() -> Self {
         let (store, letters) = (Arc::<ScriptedStore>::default(), Arc::<ScriptedLetters>::default());
         let (cases, feed) = (Arc::<ScriptedCases>::default(), Arc::<ScriptedFeed>::default());
+        let (exports, intake) =
+            (Arc::<ScriptedExports>::default(), Arc::<ScriptedIntake>::default());
         let ports = DeskPorts {
             tokens: store.clone(),
             limiter: Arc::new(NoLimiter),
@@ -220,13 +226,23 @@ impl Stage {
                 dead_letters: letters.clone(),
                 ledger: store.clone(),
                 actions: store.clone(),
+                exports: exports.clone(),
+                intakes: Arc::new(ScriptedIntakes(intake.clone())),
             },
             health: Arc::new(Well),
         };
         let (clock, entropy) = (Arc::new(TestClock), Arc::new(SystemEntropy));
         let stop = CancellationToken::new();
         let desk = Desk::new(ports, clock, entropy, &settings(), stop);
-        Self { router: routes::router(Arc::new(desk)), store, letters, cases, feed }
+        Self {
+            router: routes::router(Arc::new(desk)),
+            store,
+            letters,
+            cases,
+            feed,
+            exports,
+            intake,
+        }
     }
 
     /// Asks with these lines of `Authorization` and, if there is one, this JSON body.
@@ -254,7 +270,7 @@ impl Stage {
         self.answer(("GET", path), &[("authorization", &bearer)], "").await
     }
 
-    async fn ask_with_headers(
+    pub async fn ask_with_headers(
         &self,
         (method, path): (&str, &str),
         lines: &[(&str, &str)],
@@ -265,7 +281,7 @@ impl Stage {
         heard
     }
 
-    async fn answer(
+    pub async fn answer(
         &self,
         (method, path): (&str, &str),
         lines: &[(&str, &str)],
@@ -275,11 +291,15 @@ impl Stage {
         for (name, value) in lines {
             request = request.header(*name, *value);
         }
-        if !body.is_empty() {
+        if !body.is_empty() && !lines.iter().any(|(name, _)| *name == "content-type") {
             request = request.header("content-type", "application/json");
         }
         let request = request.extension(Peer("192.0.2.1:50000".parse().unwrap()));
-        let request = request.body(Body::from(body.to_owned())).unwrap();
+        self.sent(request.body(Body::from(body.to_owned())).unwrap()).await
+    }
+
+    /// Sends any request.
+    pub async fn sent(&self, request: Request<Body>) -> Response {
         self.router.clone().oneshot(request).await.unwrap()
     }
 

@@ -1,7 +1,7 @@
 //! The one layer before every route: who asks, and whether their role is in the route's list. What
 //! has no entry in the table of routes is not there for anybody.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use axum::{
     extract::{MatchedPath, Request},
@@ -11,10 +11,14 @@ use axum::{
 use common::domain::Role;
 use http::{auth::Principal, body, problem::Problem};
 
-use crate::{desk::Desk, routes};
+use crate::{REQUEST_WAIT, desk::Desk, routes};
 
 /// Who may do what, by path and method.
-pub struct Gate(BTreeMap<&'static str, Vec<(Method, &'static [Role])>>);
+pub struct Gate {
+    methods: BTreeMap<&'static str, Vec<(Method, &'static [Role])>>,
+    /// Of those whose answers may take longer than others to begin.
+    waits: Vec<(&'static str, Method, Duration)>,
+}
 
 /// Why somebody does not get past it.
 enum Refusal {
@@ -29,16 +33,26 @@ enum Refusal {
 impl Gate {
     /// As the table of routes has it.
     pub fn new() -> Self {
-        let mut table = BTreeMap::<_, Vec<_>>::new();
+        let mut methods = BTreeMap::<_, Vec<_>>::new();
+        let mut waits = Vec::new();
         for route in routes::all() {
-            table.entry(route.path).or_default().push((route.method, route.roles));
+            if route.wait > REQUEST_WAIT {
+                waits.push((route.path, route.method.clone(), route.wait));
+            }
+            methods.entry(route.path).or_default().push((route.method, route.roles));
         }
-        Self(table)
+        Self { methods, waits }
+    }
+
+    /// How long an answer may take to begin.
+    pub fn wait(&self, path: &str, method: &Method) -> Duration {
+        let found = self.waits.iter().find(|(of_path, of, _)| *of_path == path && of == method);
+        found.map_or(REQUEST_WAIT, |(_, _, wait)| *wait)
     }
 
     /// The roles that may do this.
     fn roles(&self, path: &str, method: &Method) -> Result<&'static [Role], Refusal> {
-        let methods = self.0.get(path).ok_or(Refusal::Problem(Problem::NotFound))?;
+        let methods = self.methods.get(path).ok_or(Refusal::Problem(Problem::NotFound))?;
         let wanted = if method == Method::HEAD { &Method::GET } else { method };
         let found = methods.iter().find(|(method, _)| method == wanted);
         found.map(|(_, roles)| *roles).ok_or_else(|| Refusal::Methods {

@@ -4,12 +4,15 @@
 //! `gate.rs` first, and what changes anything is on record before it is done.
 
 mod bulk;
+mod cell;
 mod changing;
 mod desk;
 #[cfg(test)]
 mod doubles;
+pub mod export;
 mod fields;
 mod gate;
+pub mod import;
 mod letters;
 mod live;
 mod openapi;

@@ -1,5 +1,7 @@
 //! The desk's part of the `OpenAPI` document.
 
+pub mod export;
+pub mod import;
 pub mod letters;
 pub mod schemas;
 pub mod tickets;
@@ -23,8 +25,9 @@ pub fn chapter() -> Chapter {
 }
 
 /// The groups of operations, in the order in which they are shown.
-const GROUPS: [(&str, &str); 3] = [
+const GROUPS: [(&str, &str); 4] = [
     (tickets::TAG, "What staff work on."),
+    (export::TAG, "Tickets on their way elsewhere, and from elsewhere."),
     (letters::TAG, "What could not become a ticket."),
     (tokens::TAG, "Who may ask for what only staff may."),
 ];

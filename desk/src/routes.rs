@@ -1,11 +1,11 @@
 //! Which address leads where, and who may go there. A route cannot be added without its roles and
 //! its description, and has no method that the description does not have.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     handler::Handler,
     http::Method,
     middleware::{self, Next},
@@ -13,12 +13,16 @@ use axum::{
     routing::{self, MethodRouter},
 };
 use common::domain::Role;
-use http::{openapi::Describe, problem::Problem, request};
+use http::{
+    openapi::Describe,
+    problem::Problem,
+    request::{self, Around},
+};
 
 use crate::{
-    bulk,
+    REQUEST_WAIT, bulk,
     desk::Desk,
-    gate, letters, live,
+    export, gate, import, letters, live,
     openapi::{self, letters as described},
     tickets, tokens,
 };
@@ -31,6 +35,9 @@ const ELSEWHERE: [&str; 3] =
     ["/api/support/admin", "/api/support/admin/", "/api/support/admin/{*rest}"];
 
 const LETTERS: &str = "/api/support/admin/dead-letters";
+const EXPORT: &str = "/api/support/admin/tickets/export";
+const IMPORT: &str = "/api/support/admin/tickets/import";
+
 const LETTER: &str = "/api/support/admin/dead-letters/{id}";
 
 const TICKET: &str = "/api/support/admin/tickets/{id}";
@@ -48,6 +55,8 @@ pub struct Route {
     /// Who may.
     pub roles: &'static [Role],
     pub describe: Describe,
+    /// How long its answer may take to begin.
+    pub wait: Duration,
     handler: MethodRouter<Arc<Desk>>,
 }
 
@@ -90,6 +99,11 @@ pub fn all() -> Vec<Route> {
             described::requeue,
         ),
         delete(LETTER, ADMIN, letters::discard, described::discard),
+        get(EXPORT, STAFF, export::route::export, openapi::export::export),
+        Route {
+            wait: import::route::REQUEST_WAIT,
+            ..post(IMPORT, ADMIN, import::route::import, openapi::import::import)
+        },
         post(BULK, STAFF, bulk::bulk, openapi::tickets::bulk),
         get("/api/support/admin/tickets/events", STAFF, live::of_all, openapi::tickets::events),
         get(TICKET, STAFF, tickets::show, openapi::tickets::show),
@@ -123,12 +137,18 @@ pub fn router(desk: Arc<Desk>) -> Router {
 
 /// What stands around every route, from within to without.
 async fn guard(State(desk): State<Arc<Desk>>, request: Request, next: Next) -> Response {
-    let (desk, around) = (&desk, desk.around());
+    let wait = desk.gate.wait(path(&request), request.method());
+    let (desk, around) = (&desk, Around { request_wait: wait, ..desk.around() });
     let handled = |request| next.run(request);
     let within_limits = |request| request::within_limits(around, request, handled);
     let admitted = |request| gate::admit(desk, request, within_limits);
     let bounded = |request| request::bounded(around, request, admitted);
     request::around(around, request, bounded).await
+}
+
+/// The template of the request's path.
+fn path(request: &Request) -> &str {
+    request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str)
 }
 
 fn get<T: 'static>(
@@ -137,7 +157,14 @@ fn get<T: 'static>(
     handler: impl Handler<T, Arc<Desk>>,
     describe: Describe,
 ) -> Route {
-    Route { path, method: Method::GET, roles, describe, handler: routing::get(handler) }
+    Route {
+        path,
+        method: Method::GET,
+        roles,
+        describe,
+        wait: REQUEST_WAIT,
+        handler: routing::get(handler),
+    }
 }
 
 fn post<T: 'static>(
@@ -146,7 +173,14 @@ fn post<T: 'static>(
     handler: impl Handler<T, Arc<Desk>>,
     describe: Describe,
 ) -> Route {
-    Route { path, method: Method::POST, roles, describe, handler: routing::post(handler) }
+    Route {
+        path,
+        method: Method::POST,
+        roles,
+        describe,
+        wait: REQUEST_WAIT,
+        handler: routing::post(handler),
+    }
 }
 
 fn patch<T: 'static>(
@@ -155,7 +189,14 @@ fn patch<T: 'static>(
     handler: impl Handler<T, Arc<Desk>>,
     describe: Describe,
 ) -> Route {
-    Route { path, method: Method::PATCH, roles, describe, handler: routing::patch(handler) }
+    Route {
+        path,
+        method: Method::PATCH,
+        roles,
+        describe,
+        wait: REQUEST_WAIT,
+        handler: routing::patch(handler),
+    }
 }
 
 fn delete<T: 'static>(
@@ -164,7 +205,14 @@ fn delete<T: 'static>(
     handler: impl Handler<T, Arc<Desk>>,
     describe: Describe,
 ) -> Route {
-    Route { path, method: Method::DELETE, roles, describe, handler: routing::delete(handler) }
+    Route {
+        path,
+        method: Method::DELETE,
+        roles,
+        describe,
+        wait: REQUEST_WAIT,
+        handler: routing::delete(handler),
+    }
 }
 
 #[cfg(test)]
@@ -176,10 +224,12 @@ mod tests {
 
     /// Who may do what, written down once more: a route that is not here fails the test, and so does
     /// one whose roles were changed only there.
-    const MATRIX: [(&str, &str, &[Role]); 16] = [
+    const MATRIX: [(&str, &str, &[Role]); 18] = [
         ("GET", TOKENS, &[Role::Admin]),
         ("POST", TOKENS, &[Role::Admin]),
         ("DELETE", TOKEN, &[Role::Admin]),
+        ("GET", EXPORT, &[Role::Admin, Role::Agent]),
+        ("POST", IMPORT, &[Role::Admin]),
         ("GET", LETTERS, &[Role::Admin, Role::Agent]),
         ("GET", LETTER, &[Role::Admin, Role::Agent]),
         ("DELETE", LETTER, &[Role::Admin]),

@@ -42,11 +42,17 @@ pub fn refusals() -> Vec<Problem> {
 /// Admits `application/json`, with `charset=utf-8` or without, and nothing compressed, be it for the
 /// whole way or for this hop.
 pub fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    require(headers, &["application/json"]).map(drop)
+}
+
+/// The same of one of these types, and which one it is. A table in CSV has the names of its columns.
+pub fn require(headers: &HeaderMap, accepted: &[&'static str]) -> Result<&'static str, Problem> {
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
-    match (types.next(), types.next()) {
-        (Some(content_type), None) if is_json(content_type) => {}
-        _ => return Err(Problem::UnsupportedMediaType),
-    }
+    let found = match (types.next(), types.next()) {
+        (Some(content_type), None) => accepted.iter().find(|it| is_of(content_type, it)),
+        _ => None,
+    };
+    let found = found.ok_or(Problem::UnsupportedMediaType)?;
     let is_identity =
         |encoding: &HeaderValue| encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
     let is_chunked =
@@ -54,23 +60,26 @@ pub fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     if headers.get_all(header::CONTENT_ENCODING).iter().all(is_identity)
         && headers.get_all(header::TRANSFER_ENCODING).iter().all(is_chunked)
     {
-        Ok(())
+        Ok(found)
     } else {
         Err(Problem::UnsupportedEncoding)
     }
 }
 
-fn is_json(content_type: &HeaderValue) -> bool {
+fn is_of(content_type: &HeaderValue, accepted: &str) -> bool {
     let Ok(content_type) = content_type.to_str() else { return false };
     let mut parts = content_type.split(';').map(str::trim);
-    let is_utf_8 = |parameter: &str| {
+    let is_fit = |parameter: &str| {
         parameter.split_once('=').is_some_and(|(name, value)| {
-            name.eq_ignore_ascii_case("charset")
-                && value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+            let says = |its_name: &str, its_value: &str| {
+                name.eq_ignore_ascii_case(its_name)
+                    && value.trim_matches('"').eq_ignore_ascii_case(its_value)
+            };
+            says("charset", "utf-8") || accepted == "text/csv" && says("header", "present")
         })
     };
-    parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"))
-        && parts.all(|parameter| parameter.is_empty() || is_utf_8(parameter))
+    parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case(accepted))
+        && parts.all(|parameter| parameter.is_empty() || is_fit(parameter))
 }
 
 /// Reads the whole body. One that is announced too large is refused unread, so that a sender who

@@ -94,10 +94,16 @@ pub enum Problem {
     NotTogether(Vec<FieldError>),
     /// 412: the ticket is not what `If-Match` says.
     Stale,
+    /// 411: a file whose length is not told before it comes.
+    LengthRequired,
     /// 413: more than [`crate::body::BODY_BYTES_MAX`].
     BodyTooLarge,
+    /// 413: a file that is larger than one request may bring.
+    UploadTooLarge,
     /// 415: not `application/json`.
     UnsupportedMediaType,
+    /// 415: no file of a kind that is read.
+    UnsupportedUpload,
     /// 415: compressed.
     UnsupportedEncoding,
     /// 422: fields that break their rules, in the order of the form.
@@ -121,6 +127,8 @@ pub enum Problem {
     NotAccepted,
     /// 503: as many follow tickets as this instance takes on, or this one ticket.
     TooManySubscribers,
+    /// 503: as many files go in and out as may at a time.
+    TooManyTransfers,
     /// 503: too many submissions wait already; this one was not taken.
     Saturated,
     /// 503: the answer took longer than any may.
@@ -260,6 +268,7 @@ impl IntoResponse for Problem {
             }
             Self::NotAccepted
             | Self::TooManySubscribers
+            | Self::TooManyTransfers
             | Self::Saturated
             | Self::Overdue
             | Self::Unavailable
@@ -275,7 +284,10 @@ impl IntoResponse for Problem {
                 headers.insert(header::WWW_AUTHENTICATE, scope);
             }
             // What is left of such a body cannot be told from the next request.
-            Self::BodyTooLarge | Self::BodyTimeout | Self::IncompleteBody => {
+            Self::BodyTooLarge
+            | Self::UploadTooLarge
+            | Self::BodyTimeout
+            | Self::IncompleteBody => {
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             _ => {}

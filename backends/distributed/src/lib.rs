@@ -18,7 +18,9 @@ use async_trait::async_trait;
 use common::{
     clock::Clock,
     ports::{
-        backend::{AuditPorts, DeskPorts, EdgePorts, OperatorPorts, WorkerPorts},
+        backend::{
+            AuditPorts, DeskPorts, EdgePorts, IntakePorts, Intakes, OperatorPorts, WorkerPorts,
+        },
         limits::Limiter,
         store::StoreError,
     },
@@ -130,6 +132,20 @@ pub fn limiter(
     Ok(Arc::new(SharedLimiter::new(redis, Some(clock))))
 }
 
+/// Where imports get their ports from.
+struct Imports {
+    broker: Broker,
+    store: Store,
+}
+
+#[async_trait]
+impl Intakes for Imports {
+    async fn open(&self) -> IntakePorts {
+        let (publisher, receipts) = self.broker.publisher();
+        IntakePorts { publisher, receipts, tickets: Arc::new(self.store.clone()) }
+    }
+}
+
 #[async_trait]
 impl common::ports::backend::Backend for Backend {
     async fn edge(&self) -> EdgePorts {
@@ -191,6 +207,11 @@ impl common::ports::backend::Backend for Backend {
             dead_letters: Arc::new(self.broker.clone()),
             ledger: store.clone(),
             actions: store,
+            exports: Arc::new(self.edge_store.clone()),
+            intakes: Arc::new(Imports {
+                broker: self.broker.clone(),
+                store: self.edge_store.clone(),
+            }),
         }
     }
 

@@ -23,7 +23,9 @@ use async_trait::async_trait;
 use common::{
     clock::{Clock, SteadyClock},
     ports::{
-        backend::{AuditPorts, DeskPorts, EdgePorts, OperatorPorts, WorkerPorts},
+        backend::{
+            AuditPorts, DeskPorts, EdgePorts, IntakePorts, Intakes, OperatorPorts, WorkerPorts,
+        },
         queue::RECEIPT_BATCHES_MAX,
         store::StoreError,
     },
@@ -111,6 +113,24 @@ impl Backend {
     }
 }
 
+/// Where imports get their ports from.
+struct Imports {
+    queue: Arc<Queue>,
+    store: Arc<Store>,
+}
+
+#[async_trait]
+impl Intakes for Imports {
+    async fn open(&self) -> IntakePorts {
+        let (sender, receipts) = mpsc::channel(RECEIPT_BATCHES_MAX);
+        IntakePorts {
+            publisher: Arc::new(EdgePublisher::new(Arc::clone(&self.queue), sender)),
+            receipts,
+            tickets: self.store.clone(),
+        }
+    }
+}
+
 #[async_trait]
 impl common::ports::backend::Backend for Backend {
     async fn edge(&self) -> EdgePorts {
@@ -175,6 +195,11 @@ impl common::ports::backend::Backend for Backend {
             dead_letters: Arc::new(LetterTable { store, clock }),
             ledger: self.store.clone(),
             actions: self.store.clone(),
+            exports: self.store.clone(),
+            intakes: Arc::new(Imports {
+                queue: Arc::clone(&self.queue),
+                store: Arc::clone(&self.store),
+            }),
         }
     }
 

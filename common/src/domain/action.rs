@@ -39,7 +39,7 @@ impl fmt::Display for Actor {
 
 words! {
     /// What is done, as the record calls it.
-    ActionKind: "dead-letter.reveal, dead-letter.requeue, dead-letter.discard, token.create, token.revoke, ticket.view" {
+    ActionKind: "dead-letter.reveal, dead-letter.requeue, dead-letter.discard, token.create, token.revoke, ticket.view, ticket.export, ticket.import" {
         /// Somebody was shown what a submitter wrote.
         Reveal = "dead-letter.reveal",
         /// It was put back into the queue.
@@ -52,6 +52,10 @@ words! {
         TokenRevoke = "token.revoke",
         /// Somebody was shown a ticket.
         TicketView = "ticket.view",
+        /// Tickets were taken elsewhere.
+        TicketExport = "ticket.export",
+        /// Tickets were taken over from elsewhere.
+        TicketImport = "ticket.import",
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
     claims::Claims,
     dead_letters::DeadLetters,
     events::{EventLog, EventPublisher, Feed, Outbox},
+    exports::Exports,
     health::HealthProbe,
     ledger::Ledger,
     limits::Limiter,
@@ -91,6 +92,27 @@ pub struct OperatorPorts {
     pub ledger: Arc<dyn Ledger>,
     /// What operators do.
     pub actions: Arc<dyn ActionLog>,
+    /// Where tickets are read to be taken elsewhere.
+    pub exports: Arc<dyn Exports>,
+    /// Where tickets from elsewhere go.
+    pub intakes: Arc<dyn Intakes>,
+}
+
+/// What an import leans on.
+pub struct IntakePorts {
+    /// Where submissions go.
+    pub publisher: Arc<dyn Publisher>,
+    /// What workers answer, one item a worker's batch.
+    pub receipts: mpsc::Receiver<Vec<Receipt>>,
+    /// Where is known what is stored already.
+    pub tickets: Arc<dyn TicketReader>,
+}
+
+/// Opens ports for imports, which are rare: between two of them nothing is connected.
+#[async_trait]
+pub trait Intakes: Send + Sync {
+    /// Ports for one import.
+    async fn open(&self) -> IntakePorts;
 }
 
 /// What the staff API leans on.

@@ -10,6 +10,7 @@ pub mod cases;
 pub mod claims;
 pub mod dead_letters;
 pub mod events;
+pub mod exports;
 pub mod health;
 pub mod ledger;
 pub mod limits;

@@ -126,6 +126,12 @@ const ALL: &[Header] = &[
         example: "/api/support/ticket/01a202c3-c662-7aeb-85b5-ac7a63952b19",
     },
     Header {
+        name: "Content-Disposition",
+        description: "What to call the file.",
+        pattern: "^attachment; filename=",
+        example: "attachment; filename=\"tickets-2026-11-22.ndjson\"",
+    },
+    Header {
         name: "Vary",
         description: "The request headers on which the answer depends.",
         pattern: "",

@@ -174,6 +174,13 @@ impl Answer {
         self
     }
 
+    /// The same content in another type.
+    #[must_use]
+    pub fn or(mut self, other: Self) -> Self {
+        self.content.extend(other.content);
+        self
+    }
+
     /// A header that it always carries.
     #[must_use]
     pub fn header(mut self, name: &'static str) -> Self {

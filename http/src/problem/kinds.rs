@@ -25,8 +25,10 @@ impl Problem {
             Self::NotTogether(_) => (StatusCode::CONFLICT, "not_together"),
             Self::Stale => (StatusCode::PRECONDITION_FAILED, "stale"),
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, "body_timeout"),
+            Self::LengthRequired => (StatusCode::LENGTH_REQUIRED, "length_required"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
-            Self::UnsupportedMediaType => {
+            Self::UploadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "upload_too_large"),
+            Self::UnsupportedMediaType | Self::UnsupportedUpload => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
             }
             Self::UnsupportedEncoding => {
@@ -43,6 +45,7 @@ impl Problem {
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Self::NotAccepted => (StatusCode::SERVICE_UNAVAILABLE, "not_accepted"),
             Self::TooManySubscribers => (StatusCode::SERVICE_UNAVAILABLE, "too_many_subscribers"),
+            Self::TooManyTransfers => (StatusCode::SERVICE_UNAVAILABLE, "too_many_transfers"),
             Self::Saturated => (StatusCode::SERVICE_UNAVAILABLE, "saturated"),
             Self::Overdue => (StatusCode::SERVICE_UNAVAILABLE, "overdue"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
@@ -99,10 +102,18 @@ impl Problem {
     const fn more_words(&self) -> (&'static str, &'static str) {
         match self {
             Self::BodyTimeout => ("Body timeout", "The body did not arrive in time."),
+            Self::LengthRequired => ("Length required", "The file needs a Content-Length."),
             Self::BodyTooLarge => ("Body too large", "The body may have at most 65536 bytes."),
+            Self::UploadTooLarge => {
+                ("Upload too large", "A file may have at most 67108864 bytes. Send it in parts.")
+            }
             Self::UnsupportedMediaType => {
                 ("Unsupported media type", "The body must be application/json in UTF-8.")
             }
+            Self::UnsupportedUpload => (
+                "Unsupported media type",
+                "The body must be application/x-ndjson or text/csv in UTF-8.",
+            ),
             Self::UnsupportedEncoding => {
                 ("Unsupported content encoding", "The body must not be compressed.")
             }
@@ -128,6 +139,9 @@ impl Problem {
             }
             Self::TooManySubscribers => {
                 ("Too many subscribers", "No further event stream can be opened just now.")
+            }
+            Self::TooManyTransfers => {
+                ("Too many transfers", "Enough files go in and out just now.")
             }
             Self::Saturated => {
                 ("Saturated", "Too many submissions wait already. Please send it again later.")

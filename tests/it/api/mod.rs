@@ -26,6 +26,7 @@ mod statistics;
 mod submissions;
 mod table;
 mod tickets;
+mod transfers;
 
 use tokio::sync::OnceCell;
 

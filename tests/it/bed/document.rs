@@ -171,7 +171,8 @@ impl Response {
             return vec![format!("{media_type} is not described")];
         };
         let Some(body) = body else { return vec![] };
-        let value = if media_type.ends_with("json") {
+        let is_one_document = media_type == "application/json" || media_type.ends_with("+json");
+        let value = if is_one_document {
             serde_json::from_slice(body).unwrap_or(Value::Null)
         } else {
             Value::from(String::from_utf8_lossy(body))

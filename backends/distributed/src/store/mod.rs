@@ -4,6 +4,7 @@ mod actions;
 mod audit;
 mod cases;
 mod events;
+mod exports;
 mod ledger;
 mod loan;
 mod migrations;

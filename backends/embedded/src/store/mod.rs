@@ -9,6 +9,7 @@ mod audit;
 mod cases;
 mod dead_letters;
 mod events;
+mod exports;
 mod ledger;
 mod statistics;
 mod tickets;

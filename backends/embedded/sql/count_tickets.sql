@@ -1,0 +1,4 @@
+-- count_tickets: how many tickets there are, as the statistics have it.
+SELECT coalesce(sum(count), 0)
+FROM statistics
+WHERE dimension = 'status'
