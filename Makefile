@@ -39,7 +39,7 @@ INTEGRATION = cargo test --workspace --test it
 MEASURED = cargo test --release --workspace --test it --
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check counts unit integration deps load corpus progress limits times staff events chaos kills restarts outage spool oracle bench mutants previous bench-smoke openapi deny doc clean
+.PHONY: help run test check counts unit integration deps load corpus progress limits times staff events transfers chaos kills restarts outage spool oracle bench mutants previous bench-smoke openapi deny doc clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -107,6 +107,11 @@ kills: deps ## One process on SQLite, killed under load; a full disk, copied fil
 
 restarts: deps ## Rolling restarts under load, noticed by nobody: ROUNDS=20 PROCESSES=3 RATE=200
 	ROUNDS=$(ROUNDS) PROCESSES=$(PROCESSES) RATE=$(RATE) $(MEASURED) faults::restarts faults::trace --nocapture
+
+transfers: TICKETS = 1000000
+transfers: LINES = 2000000
+transfers: deps ## Exports and imports of many tickets, and the memory they take: TICKETS=1000000 LINES=2000000
+	TICKETS=$(TICKETS) LINES=$(LINES) $(MEASURED) flow::exports two_million_lines --nocapture --test-threads=1
 
 outage: SECONDS = 600
 outage: deps ## Postgres away under load, stopped and then frozen, for so long each: SECONDS=600 RATE=200

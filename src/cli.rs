@@ -2,6 +2,7 @@
 
 mod letters;
 mod operator;
+mod transfer;
 
 use std::iter;
 
@@ -17,6 +18,7 @@ pub use letters::{
     Requeue,
 };
 pub use operator::{NewToken, Pages, TokenCommand};
+pub use transfer::{Export, Import};
 
 const SETTINGS_HELP: &str = "\
 Settings come from flags, then the environment, then the file named by --config, then the defaults;
@@ -146,6 +148,8 @@ Examples:
   supportline dead-letters log"
     )]
     DeadLetters(LetterCommand),
+    Import(Import),
+    Export(Export),
     /// Prints a script that completes the command line in a shell.
     #[command(after_help = "\
 Examples:
@@ -178,6 +182,8 @@ impl Command {
             Self::Probe => "probe",
             Self::Token(_) => "token",
             Self::DeadLetters(_) => "dead-letters",
+            Self::Import(_) => "import",
+            Self::Export(_) => "export",
             Self::Completions { .. } => "completions",
             Self::Man(_) => "man",
         }

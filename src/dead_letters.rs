@@ -5,9 +5,7 @@ mod shown;
 
 use std::{
     collections::BTreeSet,
-    fs,
     io::{self, IsTerminal, Write},
-    os::unix::fs::MetadataExt,
     process::ExitCode,
     sync::Arc,
 };
@@ -16,7 +14,6 @@ use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::{
     config::{Backends, Config},
-    domain::Actor,
     letters::{LetterOffice, Order},
     ports::dead_letters::{Filter, LetterId, Selection},
 };
@@ -27,6 +24,7 @@ use crate::{
         Requeue,
     },
     compose::{Beside, Installation},
+    operator::operator,
     table::harmless,
     terminal::{self, thousands},
 };
@@ -167,13 +165,6 @@ impl Desk<'_> {
         };
         Ok(Some(self.office.list(filter, 0).await?.counts.values().sum()))
     }
-}
-
-/// Who runs this process, as the machine knows them; in a container that may be a number alone.
-fn operator() -> Actor {
-    let number =
-        || fs::metadata("/proc/self").map_or_else(|_| "unknown".into(), |it| it.uid().to_string());
-    Actor::User(whoami::username().unwrap_or_else(|_| number()))
 }
 
 fn filter(wanted: &LetterFilter, now: DateTime<Utc>) -> Filter {

@@ -5,11 +5,14 @@ mod compose;
 mod dead_letters;
 mod desk;
 mod document;
+mod export;
+mod import;
 mod ingest;
 mod lifecycle;
 mod listener;
 mod metrics;
 mod migrate;
+mod operator;
 mod pages;
 mod panics;
 mod prepare;
@@ -78,7 +81,9 @@ fn run_with_settings(
     }
     let config = Config::new(&layers)?;
     match command {
-        Command::Token(_) | Command::DeadLetters(_) => telemetry::start_quietly(config.log_format),
+        Command::Token(_) | Command::DeadLetters(_) | Command::Import(_) | Command::Export(_) => {
+            telemetry::start_quietly(config.log_format)
+        }
         _ => telemetry::start(config.log_format),
     }?;
     panics::are_logged();
@@ -94,6 +99,8 @@ fn run_with_settings(
             Command::Probe => probe::run(config).await,
             Command::DeadLetters(command) => dead_letters::run(command, config).await,
             Command::Token(command) => tokens::run(command, config).await,
+            Command::Import(wanted) => import::run(wanted, config).await,
+            Command::Export(wanted) => export::run(wanted, config).await,
             Command::Config | Command::Completions { .. } | Command::Man(_) => {
                 Ok(ExitCode::SUCCESS)
             }

@@ -1,7 +1,7 @@
 //! How fast a command goes through letters, how far it has come, and that it can be stopped.
 
 use std::{
-    io, process,
+    io,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -11,19 +11,15 @@ use common::{letters::Pace, ports::dead_letters::TOGETHER_MAX};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::{
     select,
-    signal::unix::{SignalKind, signal},
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::Rate;
+use crate::{cli::Rate, operator::told_to_stop};
 
 /// How far apart letters are admitted, where the rate has some for it: often enough for a bar that
 /// moves, and for a queue that is not filled in jerks.
 const STEP: Duration = Duration::from_millis(100);
-
-/// What a process ends with that was told twice to stop: what a shell says of SIGINT.
-const TOLD_TWICE: i32 = 130;
 
 /// A command on its way.
 pub struct Going {
@@ -38,27 +34,15 @@ impl Going {
     /// Begins. Shows a bar on a terminal, with an end if it is known; the first SIGINT or SIGTERM
     /// stops it between letters, the second one ends the process.
     pub fn start(letters: Option<u64>, rate: Rate) -> io::Result<Self> {
-        let going = Self::new(letters, rate);
-        for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-            let (mut signals, stop) = (signal(kind)?, going.stop.clone());
-            tokio::spawn(async move {
-                while signals.recv().await.is_some() {
-                    if stop.is_cancelled() {
-                        process::exit(TOLD_TWICE);
-                    }
-                    stop.cancel();
-                }
-            });
-        }
-        Ok(going)
+        Ok(Self::new(letters, rate, told_to_stop()?))
     }
 
-    fn new(letters: Option<u64>, rate: Rate) -> Self {
+    fn new(letters: Option<u64>, rate: Rate, stop: CancellationToken) -> Self {
         // Draws nothing where standard error is no terminal.
         let bar = ProgressBar::with_draw_target(letters, ProgressDrawTarget::stderr());
         let style = ProgressStyle::with_template("{wide_bar} {pos} of {len} letters, {eta} to go");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { rate, next: Mutex::new(Instant::now()), stop: CancellationToken::new(), bar }
+        Self { rate, next: Mutex::new(Instant::now()), stop, bar }
     }
 
     /// Takes the bar away.
@@ -112,7 +96,8 @@ mod tests {
     use super::*;
 
     fn going(letters: u32, per: Duration) -> Going {
-        Going::new(None, Rate::Limited { letters: NonZeroU32::new(letters).unwrap(), per })
+        let letters = NonZeroU32::new(letters).unwrap();
+        Going::new(None, Rate::Limited { letters, per }, CancellationToken::new())
     }
 
     /// How many are admitted until so much time has passed; the first ones at once.
@@ -164,7 +149,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn without_a_rate_nothing_waits() {
-        let going = Going::new(Some(7), Rate::Off);
+        let going = Going::new(Some(7), Rate::Off, CancellationToken::new());
         assert_eq!(going.admit().await, Some(TOGETHER_MAX));
         assert!(going.bar.is_hidden(), "where nobody looks");
     }

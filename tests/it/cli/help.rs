@@ -6,7 +6,7 @@ use super::invoke;
 use crate::bed::folder::Folder;
 
 /// The commands that take settings.
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 18] = [
     "serve",
     "ingest",
     "desk",
@@ -23,6 +23,8 @@ const COMMANDS: [&str; 16] = [
     "dead-letters requeue",
     "dead-letters discard",
     "dead-letters log",
+    "import",
+    "export",
 ];
 /// Those that take none.
 const WITHOUT_SETTINGS: [&str; 4] = ["completions", "man", "token", "dead-letters"];

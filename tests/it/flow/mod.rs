@@ -5,6 +5,7 @@ mod crashers;
 pub mod crowd;
 mod crowd_tests;
 mod events;
+pub mod exports;
 mod faults;
 mod keys;
 mod limits;

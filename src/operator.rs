@@ -1,0 +1,34 @@
+//! Who runs a command, and how they tell it to stop.
+
+use std::{fs, io, os::unix::fs::MetadataExt, process};
+
+use common::domain::Actor;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// What a process ends with that was told twice to stop: what a shell says of SIGINT.
+const TOLD_TWICE: i32 = 130;
+
+/// Who runs this process, as the machine knows them; in a container that may be a number alone.
+pub fn operator() -> Actor {
+    let number =
+        || fs::metadata("/proc/self").map_or_else(|_| "unknown".into(), |it| it.uid().to_string());
+    Actor::User(whoami::username().unwrap_or_else(|_| number()))
+}
+
+/// Cancelled by the first SIGINT or SIGTERM; the second one ends the process.
+pub fn told_to_stop() -> io::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+        let (mut signals, stop) = (signal(kind)?, stop.clone());
+        tokio::spawn(async move {
+            while signals.recv().await.is_some() {
+                if stop.is_cancelled() {
+                    process::exit(TOLD_TWICE);
+                }
+                stop.cancel();
+            }
+        });
+    }
+    Ok(stop)
+}
