@@ -160,6 +160,7 @@ impl Installation {
         worker::Settings {
             lanes: lanes(config),
             batch_submissions_max: config.worker.batch_submissions_max,
+            retention: config.worker.retention,
             number_key: Arc::clone(&self.number_key),
         }
     }

@@ -19,6 +19,7 @@ pub mod guard;
 pub mod keys;
 pub mod letters;
 pub mod metrics;
+pub mod people;
 pub mod ports;
 pub mod retry;
 pub mod telemetry;

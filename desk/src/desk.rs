@@ -8,6 +8,7 @@ use common::{
     domain::{ActionKind, Actor, OperatorAction},
     keys::NumberKey,
     letters::{LetterError, LetterOffice},
+    people::{PeopleError, PeopleOffice},
     ports::{
         actions::ActionLog,
         backend::{DeskPorts, Intakes},
@@ -50,6 +51,7 @@ pub struct Desk {
     pub letters: LetterOffice,
     pub cases: Arc<dyn Cases>,
     pub live: Live,
+    pub people: PeopleOffice,
     pub exports: Arc<dyn Exports>,
     pub intakes: Arc<dyn Intakes>,
     pub number_key: Arc<NumberKey>,
@@ -59,6 +61,7 @@ pub struct Desk {
     actions: Arc<dyn ActionLog>,
     store: Condition,
     letters_reached: Condition,
+    people_reached: Condition,
 }
 
 impl Desk {
@@ -79,6 +82,7 @@ impl Desk {
             gate: Gate::new(),
             letters: LetterOffice::new(&ports.operator, Arc::clone(&clock)),
             cases: ports.cases,
+            people: PeopleOffice::new(&ports.operator, Arc::clone(&clock), key),
             live: Live::start(&ports.feed, stop.clone()),
             stop,
             exports: ports.operator.exports,
@@ -91,6 +95,7 @@ impl Desk {
             actions: ports.operator.actions,
             store: Condition::new("what staff ask of the store"),
             letters_reached: Condition::new("what staff ask of the dead letters"),
+            people_reached: Condition::new("what staff ask about people"),
         }
     }
 
@@ -151,6 +156,14 @@ impl Desk {
             | LetterError::Interrupted(Interrupted { handled: 0, .. })
             | LetterError::Unavailable(_) => Problem::Unavailable,
             LetterError::Unrecorded { .. } | LetterError::Interrupted(_) => Problem::Interrupted,
+        })
+    }
+
+    /// What the office says about people.
+    pub fn told_of_people<T>(&self, answer: Result<T, PeopleError>) -> Result<T, Problem> {
+        self.people_reached.note(answer).map_err(|error| match error {
+            PeopleError::Unrecorded(_) | PeopleError::Unavailable(_) => Problem::Unavailable,
+            PeopleError::Interrupted(_) => Problem::Interrupted,
         })
     }
 }

@@ -3,6 +3,7 @@
 mod cases;
 mod heard;
 mod letters;
+mod people;
 mod transfers;
 
 use std::sync::{Arc, Mutex};
@@ -33,6 +34,7 @@ use crate::{Settings, desk::Desk, routes};
 pub use cases::{ScriptedCases, ScriptedFeed};
 pub use heard::Heard;
 pub use letters::ScriptedLetters;
+pub use people::ScriptedPeople;
 pub use transfers::{ScriptedExports, ScriptedIntake, ScriptedIntakes};
 
 pub const ADMIN_TOKEN: &str = "s3cret";
@@ -206,6 +208,7 @@ pub struct Stage {
     pub letters: Arc<ScriptedLetters>,
     pub cases: Arc<ScriptedCases>,
     pub feed: Arc<ScriptedFeed>,
+    pub people: Arc<ScriptedPeople>,
     pub exports: Arc<ScriptedExports>,
     pub intake: Arc<ScriptedIntake>,
 }
@@ -214,6 +217,7 @@ impl Stage {
     pub fn new() -> Self {
         let (store, letters) = (Arc::<ScriptedStore>::default(), Arc::<ScriptedLetters>::default());
         let (cases, feed) = (Arc::<ScriptedCases>::default(), Arc::<ScriptedFeed>::default());
+        let people = Arc::new(ScriptedPeople { cases: cases.clone(), ..ScriptedPeople::default() });
         let (exports, intake) =
             (Arc::<ScriptedExports>::default(), Arc::<ScriptedIntake>::default());
         let ports = DeskPorts {
@@ -226,6 +230,8 @@ impl Stage {
                 dead_letters: letters.clone(),
                 ledger: store.clone(),
                 actions: store.clone(),
+                people: people.clone(),
+                cases: cases.clone(),
                 exports: exports.clone(),
                 intakes: Arc::new(ScriptedIntakes(intake.clone())),
             },
@@ -242,6 +248,7 @@ impl Stage {
             feed,
             exports,
             intake,
+            people,
         }
     }
 

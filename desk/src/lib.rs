@@ -16,6 +16,7 @@ pub mod import;
 mod letters;
 mod live;
 mod openapi;
+mod people;
 mod routes;
 mod shown;
 mod tickets;

@@ -3,6 +3,7 @@
 pub mod export;
 pub mod import;
 pub mod letters;
+pub mod people;
 pub mod schemas;
 pub mod tickets;
 pub mod tokens;
@@ -21,13 +22,14 @@ pub fn chapter() -> Chapter {
         is_shared: false,
         roles: route.roles,
     };
-    Chapter { routes: routes::all().into_iter().map(described).collect(), groups: &GROUPS }
+    Chapter { routes: routes::all().into_iter().map(described).collect(), groups: GROUPS }
 }
 
 /// The groups of operations, in the order in which they are shown.
-const GROUPS: [(&str, &str); 4] = [
+const GROUPS: &[(&str, &str)] = &[
     (tickets::TAG, "What staff work on."),
     (export::TAG, "Tickets on their way elsewhere, and from elsewhere."),
     (letters::TAG, "What could not become a ticket."),
+    (people::TAG, "What is stored about somebody, told and erased."),
     (tokens::TAG, "Who may ask for what only staff may."),
 ];

@@ -24,7 +24,7 @@ use crate::{
     desk::Desk,
     export, gate, import, letters, live,
     openapi::{self, letters as described},
-    tickets, tokens,
+    people, tickets, tokens,
 };
 
 const TOKENS: &str = "/api/support/admin/tokens";
@@ -42,6 +42,8 @@ const LETTER: &str = "/api/support/admin/dead-letters/{id}";
 
 const TICKET: &str = "/api/support/admin/tickets/{id}";
 const BULK: &str = "/api/support/admin/tickets/bulk";
+const PERSON: &str = "/api/support/admin/people/export";
+const ERASE: &str = "/api/support/admin/people/erase";
 
 /// Who works on tickets.
 const STAFF: &[Role] = &[Role::Admin, Role::Agent];
@@ -121,6 +123,8 @@ pub fn all() -> Vec<Route> {
             live::of_one,
             openapi::tickets::events_of_one,
         ),
+        post(PERSON, ADMIN, people::export, openapi::people::export),
+        post(ERASE, ADMIN, people::erase, openapi::people::erase),
     ]
 }
 
@@ -224,7 +228,7 @@ mod tests {
 
     /// Who may do what, written down once more: a route that is not here fails the test, and so does
     /// one whose roles were changed only there.
-    const MATRIX: [(&str, &str, &[Role]); 18] = [
+    const MATRIX: &[(&str, &str, &[Role])] = &[
         ("GET", TOKENS, &[Role::Admin]),
         ("POST", TOKENS, &[Role::Admin]),
         ("DELETE", TOKEN, &[Role::Admin]),
@@ -243,6 +247,8 @@ mod tests {
         ("POST", "/api/support/admin/tickets/{id}/replies", &[Role::Admin, Role::Agent]),
         ("POST", "/api/support/admin/tickets/{id}/notes", &[Role::Admin, Role::Agent]),
         ("GET", "/api/support/admin/tickets/{id}/events", &[Role::Admin, Role::Agent]),
+        ("POST", PERSON, &[Role::Admin]),
+        ("POST", ERASE, &[Role::Admin]),
     ];
 
     #[test]

@@ -56,6 +56,9 @@ async fn write(
             let is_queued = lookup::is_queued(edge, id, edge.clock.now());
             return Err(if is_queued { Problem::TicketQueued } else { Problem::TicketNotFound });
         };
+        if file.case.ticket.is_erased() {
+            return Err(Problem::TicketNotFound);
+        }
         // Sent again by somebody who did not hear that it was written down.
         if let Some(last) = file.thread.iter().rfind(|post| post.kind != PostKind::Note)
             && last.kind == PostKind::Answer

@@ -43,6 +43,8 @@ pub async fn look_up(
     let (now, message) = (edge.clock.now(), "Support ticket found");
     if let Some(id) = id(reference) {
         return match in_time(&edge, edge.tickets.by_id(id)).await? {
+            // It is nobody's any more.
+            Some(ticket) if ticket.is_erased() => Err(Problem::TicketNotFound),
             Some(ticket) => enveloped(Success::Found, message, &Whole::from(&ticket), now),
             None if is_queued(&edge, id, now) => {
                 enveloped(Success::Found, "Support ticket queued", &Queued::of(id), now)

@@ -121,6 +121,8 @@ pub async fn keyed(edge: &Edge, form: &Form, key: &IdempotencyKey) -> Result<Nam
     let key = edge.naming_keys.hash_of(key);
     let id = edge.ids.derive(key, form.fingerprint());
     match in_time(edge, edge.tickets.by_key(key)).await {
+        // It goes the whole way again, and is told its number: what was in it is not there any more.
+        Some(ticket) if ticket.id == id && ticket.is_erased() => {}
         Some(ticket) if ticket.id == id => return Ok(Named::Stored(Box::new(ticket))),
         Some(_) => return Err(Problem::IdempotencyKeyReused),
         None => {}
@@ -148,6 +150,8 @@ pub async fn unkeyed(edge: &Edge, form: &Form, new: SubmissionId) -> Named {
         return Named::Open(Name::of_core(new, core, Claimed::First));
     }
     match stored(edge, first).await {
+        // Who was erased since asks anew.
+        Some(ticket) if ticket.is_erased() => Named::Open(Name::of_core(new, core, Claimed::First)),
         Some(ticket) => Named::Stored(Box::new(ticket)),
         None if first.is_derived() => Named::Accepted(first),
         None => Named::Open(Name::of_core(first, core, claimed)),

@@ -78,7 +78,11 @@ pub async fn events(
     // Before the store is read: what changes from here on is told.
     let seat = edge.hub.subscribe(id).map_err(|Full| Problem::TooManySubscribers)?;
     let ticket = lookup::in_time(&edge, edge.tickets.by_id(id)).await?;
-    if ticket.is_none() && !lookup::is_queued(&edge, id, edge.clock.now()) {
+    let is_there = match &ticket {
+        Some(ticket) => !ticket.is_erased(),
+        None => lookup::is_queued(&edge, id, edge.clock.now()),
+    };
+    if !is_there {
         return Err(Problem::TicketNotFound);
     }
     let follower = Follower::new(edge, seat, ticket.as_ref(), last_seen(&headers));

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use common::{
-    domain::{DeadLetterCode, NewTicket, Priority, Submission, TicketNumber},
+    domain::{DeadLetterCode, NewTicket, PersonKey, Priority, Submission, TicketNumber},
     envelope::{self, Unreadable, UnreadableItem},
     ports::{
         queue::{DeadLetter, DeadLetterReason, Delivery, Outcome, Receipt, Settlement},
@@ -148,7 +148,11 @@ pub(crate) fn years(submissions: &[Submission]) -> Vec<u16> {
 }
 
 /// Tickets, given a number for each submission in order.
-pub(crate) fn tickets(submissions: &[Submission], numbers: Vec<TicketNumber>) -> Vec<NewTicket> {
+pub(crate) fn tickets(
+    submissions: &[Submission],
+    numbers: Vec<TicketNumber>,
+    people: &PersonKey,
+) -> Vec<NewTicket> {
     submissions
         .iter()
         .zip(numbers)
@@ -156,6 +160,7 @@ pub(crate) fn tickets(submissions: &[Submission], numbers: Vec<TicketNumber>) ->
             submission: submission.clone(),
             number,
             priority: Priority::from(submission.form.subject),
+            person: people.hash_of(&submission.form.email),
         })
         .collect()
 }

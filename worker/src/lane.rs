@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use common::{
     chain,
     clock::{Clock, Entropy},
-    domain::{DeadLetterCode, Submission},
+    domain::{DeadLetterCode, PersonKey, Submission},
     failpoint,
     metrics::{BATCH_SUBMISSIONS, STORE_DURATION},
     ports::{
@@ -70,6 +70,7 @@ pub(crate) struct Tools {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) numbers: Arc<Numbers>,
+    pub(crate) people: PersonKey,
     /// In one transaction at most.
     pub(crate) submissions_max: usize,
     /// Told of everything stored.
@@ -299,7 +300,7 @@ impl Lane {
     /// Every try has its own numbers: should one of them be taken, the next try's are not.
     async fn insert(&self, submissions: &[Submission]) -> Result<Vec<Verdict>, StoreError> {
         let numbers = self.tools.numbers.take(&years(submissions)).await?;
-        let tickets = tickets(submissions, numbers);
+        let tickets = tickets(submissions, numbers, &self.tools.people);
         failpoint!("worker.before_commit");
         let inserted = self.tools.store.insert(&tickets).await?;
         failpoint!("worker.after_commit");

@@ -11,12 +11,14 @@ mod measure;
 mod numbers;
 mod refresher;
 mod relay;
+mod retention;
 mod state;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use common::{
     clock::{Clock, Entropy},
+    domain::PersonKey,
     ended,
     keys::NumberKey,
     metrics::LANE_DEATHS,
@@ -34,6 +36,7 @@ use crate::{
     numbers::Numbers,
     refresher::Refresher,
     relay::Relay,
+    retention::Retention,
 };
 
 /// How a worker works.
@@ -42,6 +45,8 @@ pub struct Settings {
     pub lanes: usize,
     /// Submissions in one transaction at most.
     pub batch_submissions_max: usize,
+    /// How long a ticket is kept that nobody touches; for ever, if not said.
+    pub retention: Option<Duration>,
     /// What the ticket numbers are made with.
     pub number_key: Arc<NumberKey>,
 }
@@ -65,6 +70,7 @@ pub async fn run(
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
         numbers: Arc::new(Numbers::new(&settings.number_key, ports.tickets)),
+        people: PersonKey::new(&settings.number_key),
         submissions_max: settings.batch_submissions_max,
         stored,
     };
@@ -76,6 +82,12 @@ pub async fn run(
     let mut tasks = JoinSet::new();
     for _ in 0..settings.lanes {
         tasks.spawn(keep_alive(Lane::new(tools.clone()), state.clone(), stop.clone()));
+    }
+    if let Some(kept) = settings.retention {
+        let (time, ids) = (Arc::clone(&clock), Arc::clone(&entropy));
+        let retention = Arc::new(Retention::new(ports.people, time, ids, kept));
+        let again = move |stop| Arc::clone(&retention).run(stop);
+        tasks.spawn(revive("retention", again, stop.clone()));
     }
     let refresher = Refresher::new(ports.statistics, ports.cache, clock, entropy.as_ref());
     let refresher = Arc::new(refresher);

@@ -2,16 +2,26 @@
 -- were new. One statement is one transaction in one round trip, with nothing to cancel half-way.
 -- (SQLite has no INSERT inside WITH: there the four parts are files of their own.)
 WITH input AS (
-    SELECT *
+    SELECT batch.*, erasure.erased_at
     FROM unnest(
         $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
         $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::bytea[], $14::text[], $15::text[],
-        $16::bytea[]
+        $16::bytea[], $17::bytea[]
     ) WITH ORDINALITY AS batch (
         id, number, name, email, subject, message, priority, user_id,
         user_agent, url, client_timestamp, submitted_at, fingerprint, request_id, traceparent,
-        key_hash, place
+        key_hash, person, place
     )
+    -- What was under way when its sender was erased. The lock on the row makes one on the table, which is
+    -- taken before this statement sees anything: see forget_person. Lateral, with a limit, so that
+    -- people are looked up and never scanned.
+    LEFT JOIN LATERAL (
+        SELECT erasures.erased_at
+        FROM erasures
+        WHERE erasures.person = batch.person AND erasures.erased_at >= batch.submitted_at
+        LIMIT 1
+        FOR KEY SHARE
+    ) AS erasure ON true
 ),
 keyed AS (
     -- Keys are taken first, each for the first submission under it. Whoever wants one that another
@@ -28,11 +38,27 @@ keyed AS (
 inserted AS (
     INSERT INTO tickets (
         id, number, name, email, subject, message, status, priority, user_id, user_agent, url,
-        client_timestamp, submitted_at, updated_at, fingerprint, request_id, traceparent
+        client_timestamp, submitted_at, updated_at, fingerprint, request_id, traceparent, erased_at
     )
     SELECT
-        id, number, name, email, subject, message, 'open', priority, user_id, user_agent, url,
-        client_timestamp, submitted_at, submitted_at, fingerprint, request_id, traceparent
+        id,
+        number,
+        CASE WHEN erased_at IS NULL THEN name ELSE '' END,
+        CASE WHEN erased_at IS NULL THEN email ELSE '' END,
+        subject,
+        CASE WHEN erased_at IS NULL THEN message ELSE '' END,
+        'open',
+        priority,
+        CASE WHEN erased_at IS NULL THEN user_id END,
+        CASE WHEN erased_at IS NULL THEN user_agent END,
+        CASE WHEN erased_at IS NULL THEN url END,
+        CASE WHEN erased_at IS NULL THEN client_timestamp ELSE '' END,
+        submitted_at,
+        submitted_at,
+        fingerprint,
+        request_id,
+        traceparent,
+        erased_at
     FROM input
     WHERE key_hash IS NULL OR id IN (SELECT ticket_id FROM keyed)
     ORDER BY id, place

@@ -172,6 +172,7 @@ impl common::ports::backend::Backend for Backend {
         WorkerPorts {
             consumers: self.broker.consumers(),
             tickets: Arc::new(self.worker_store.clone()),
+            people: Arc::new(self.worker_store.clone()),
             statistics: Arc::new(self.worker_store.clone()),
             cache: Arc::new(self.cache.clone()),
             outbox: Arc::new(self.worker_store.clone()),
@@ -206,7 +207,9 @@ impl common::ports::backend::Backend for Backend {
             tokens: store.clone(),
             dead_letters: Arc::new(self.broker.clone()),
             ledger: store.clone(),
-            actions: store,
+            actions: store.clone(),
+            people: store.clone(),
+            cases: store,
             exports: Arc::new(self.edge_store.clone()),
             intakes: Arc::new(Imports {
                 broker: self.broker.clone(),

@@ -6,28 +6,33 @@
 -- json_each keeps the order of the batch, so of two with the same id the first is stored.
 INSERT INTO tickets (
     id, number, name, email, subject, message, status, priority, user_id, user_agent, url,
-    client_timestamp, submitted_at, updated_at, resolved_at, fingerprint, request_id, traceparent
+    client_timestamp, submitted_at, updated_at, resolved_at, fingerprint, request_id, traceparent,
+    erased_at
 )
 SELECT
     value ->> '$.id',
     value ->> '$.number',
-    value ->> '$.name',
-    value ->> '$.email',
+    CASE WHEN erased_at IS NULL THEN value ->> '$.name' ELSE '' END,
+    CASE WHEN erased_at IS NULL THEN value ->> '$.email' ELSE '' END,
     value ->> '$.subject',
-    value ->> '$.message',
+    CASE WHEN erased_at IS NULL THEN value ->> '$.message' ELSE '' END,
     'open',
     value ->> '$.priority',
-    value ->> '$.user_id',
-    value ->> '$.user_agent',
-    value ->> '$.url',
-    value ->> '$.client_timestamp',
+    CASE WHEN erased_at IS NULL THEN value ->> '$.user_id' END,
+    CASE WHEN erased_at IS NULL THEN value ->> '$.user_agent' END,
+    CASE WHEN erased_at IS NULL THEN value ->> '$.url' END,
+    CASE WHEN erased_at IS NULL THEN value ->> '$.client_timestamp' ELSE '' END,
     value ->> '$.submitted_at',
     value ->> '$.submitted_at',
     NULL,
     unhex(value ->> '$.fingerprint'),
     value ->> '$.request_id',
-    value ->> '$.traceparent'
+    value ->> '$.traceparent',
+    erased_at
 FROM json_each(?1)
+-- What was under way when its sender was erased.
+LEFT JOIN erasures
+    ON erasures.person = value ->> '$.person' AND erasures.erased_at >= value ->> '$.submitted_at'
 WHERE
     value ->> '$.key_hash' IS NULL
     OR EXISTS (

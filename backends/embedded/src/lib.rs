@@ -161,6 +161,7 @@ impl common::ports::backend::Backend for Backend {
                 clock: Arc::clone(&self.clock),
             }),
             tickets: self.store.clone(),
+            people: self.store.clone(),
             statistics: self.store.clone(),
             cache: self.cache.clone(),
             outbox: self.store.clone(),
@@ -200,6 +201,8 @@ impl common::ports::backend::Backend for Backend {
                 queue: Arc::clone(&self.queue),
                 store: Arc::clone(&self.store),
             }),
+            people: self.store.clone(),
+            cases: self.store.clone(),
         }
     }
 

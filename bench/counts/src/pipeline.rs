@@ -44,6 +44,7 @@ async fn submit(times: u64) {
         worker::Settings {
             lanes: 2,
             batch_submissions_max: 500,
+            retention: None,
             number_key: Arc::clone(&number_key),
         },
         worker::State::new(),

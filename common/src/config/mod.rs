@@ -157,6 +157,8 @@ pub struct Worker {
     pub lanes: usize,
     /// The most submissions in one transaction.
     pub batch_submissions_max: usize,
+    /// How long a ticket is kept that nobody has touched; for ever, if not said.
+    pub retention: Option<Duration>,
 }
 
 impl Config {
@@ -295,6 +297,7 @@ impl Worker {
         Ok(Self {
             lanes: layers.required(&Setting::WORKER_LANES, count(32))?,
             batch_submissions_max: layers.required(&Setting::BATCH_MAX, count(2_000))?,
+            retention: layers.required(&Setting::RETENTION, value::retention)?,
         })
     }
 }

@@ -109,6 +109,7 @@ settings! {
     CORS_ORIGINS: "cors-origins", "SUPPORT_CORS_ORIGINS", Plain, Edge;
     WORKER_LANES: "worker-lanes", "SUPPORT_WORKER_LANES", Plain, Worker;
     BATCH_MAX: "batch-max", "SUPPORT_BATCH_MAX", Plain, Worker;
+    RETENTION: "retention", "SUPPORT_RETENTION", Plain, Worker;
 }
 
 impl Setting {

@@ -8,13 +8,15 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::AddressHeader;
-use crate::{ports::limits::Quota, telemetry::LogFormat};
+use crate::{domain::TimeSpan, ports::limits::Quota, telemetry::LogFormat};
 
 /// What hides a secret where it would be shown.
 pub(super) const HIDDEN: &str = "(secret)";
 
 /// Longer than this, and a load balancer in front has long given up.
 pub(super) const REPLY_WAIT_MAX: Duration = Duration::from_mins(1);
+/// Tickets are kept for a day at the least.
+const RETENTION_MIN: Duration = Duration::from_hours(24);
 /// Whoever stops the process loses patience long before.
 pub(super) const SHUTDOWN_GRACE_MAX: Duration = Duration::from_hours(1);
 
@@ -55,6 +57,17 @@ pub(super) fn quota(text: &str) -> Option<Option<Quota>> {
     let window = duration(window, QUOTA_WINDOW_MAX)?;
     let is_whole = window.subsec_nanos() == 0 && !window.is_zero();
     is_whole.then_some(Some(Quota { count: number, window }))
+}
+
+/// A stretch of time of a day and more, or `off`: shorter ones are a slip of somebody's, and what it
+/// erases nobody brings back.
+#[expect(clippy::option_option, reason = "no value as everywhere here, or the value: no end")]
+pub(super) fn retention(text: &str) -> Option<Option<Duration>> {
+    if text == "off" {
+        return Some(None);
+    }
+    let length = TimeSpan::parse(text).ok()?.length();
+    (length >= RETENTION_MIN).then_some(Some(length))
 }
 
 /// Addresses and networks with commas between; IPv4 in IPv6 is IPv4.

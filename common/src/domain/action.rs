@@ -39,7 +39,8 @@ impl fmt::Display for Actor {
 
 words! {
     /// What is done, as the record calls it.
-    ActionKind: "dead-letter.reveal, dead-letter.requeue, dead-letter.discard, token.create, token.revoke, ticket.view, ticket.export, ticket.import" {
+    ActionKind: "dead-letter.reveal, dead-letter.requeue, dead-letter.discard, token.create, token.revoke, \
+                 ticket.view, ticket.export, ticket.import, person.export, person.erase" {
         /// Somebody was shown what a submitter wrote.
         Reveal = "dead-letter.reveal",
         /// It was put back into the queue.
@@ -56,6 +57,10 @@ words! {
         TicketExport = "ticket.export",
         /// Tickets were taken over from elsewhere.
         TicketImport = "ticket.import",
+        /// Somebody was shown all that is stored about a person.
+        PersonExport = "person.export",
+        /// It was erased.
+        PersonErase = "person.erase",
     }
 }
 

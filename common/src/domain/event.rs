@@ -50,7 +50,7 @@ impl fmt::Display for EventId {
 words! {
     /// What happened. The word is also that of the audit entry.
     EventKind: "ticket.created, ticket.status_changed, ticket.assigned, ticket.replied, ticket.noted, \
-                ticket.tagged" {
+                ticket.tagged, ticket.erased" {
         /// A submission became a ticket.
         TicketCreated = "ticket.created",
         /// A ticket reached another status.
@@ -63,6 +63,8 @@ words! {
         TicketNoted = "ticket.noted",
         /// A ticket was filed under other words.
         TicketTagged = "ticket.tagged",
+        /// Every word of its submitter's was taken out of a ticket.
+        TicketErased = "ticket.erased",
     }
 }
 
@@ -112,7 +114,8 @@ impl Event {
             EventKind::TicketAssigned
             | EventKind::TicketReplied
             | EventKind::TicketNoted
-            | EventKind::TicketTagged => self.kind.to_string(),
+            | EventKind::TicketTagged
+            | EventKind::TicketErased => self.kind.to_string(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use chrono::{DateTime, Utc};
 use thiserror::Error;
 
-use super::{Form, Post, Submission, SubmissionId, TicketNumber};
+use super::{Form, PersonHash, Post, Submission, SubmissionId, TicketNumber};
 
 /// The text is none of the words allowed.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -114,6 +114,8 @@ pub struct NewTicket {
     pub number: TicketNumber,
     /// By subject.
     pub priority: Priority,
+    /// Whose it is: by this the store knows what was erased while it was under way.
+    pub person: PersonHash,
 }
 
 /// A ticket as the store has it.
@@ -139,6 +141,15 @@ pub struct Ticket {
     pub history: Vec<StatusChange>,
     /// What staff and submitter wrote each other since, in order: only where it was looked up by its id.
     pub replies: Vec<Post>,
+}
+
+impl Ticket {
+    /// Whether every word of its submitter's was taken out of it. No other ticket is without an
+    /// address, since no form is.
+    #[must_use]
+    pub fn is_erased(&self) -> bool {
+        self.form.email.as_str().is_empty()
+    }
 }
 
 /// A status and when it was reached.

@@ -145,7 +145,8 @@ pub enum Refused {
         /// What was asked for.
         to: Status,
     },
-    /// It is closed, and nobody writes to anybody about it any more.
+    /// It is closed, and nobody writes to anybody about it any more; or it was erased, and nobody writes
+    /// anything about it.
     Closed,
     /// It would be filed under more than [`TAGS_MAX`] words.
     TooManyTags,
@@ -190,6 +191,11 @@ impl Case {
         author: Option<&Name>,
     ) -> Result<Outcome, Refused> {
         let mut turn = Turn { case: self.clone(), entries: Vec::new(), post: None, at };
+        // Whatever were written about it now would be there when its submitter is long forgotten.
+        let says_something = change.post.is_some() || !change.tags_added.is_empty();
+        if self.ticket.is_erased() && says_something {
+            return Err(Refused::Closed);
+        }
         if let Some((kind, body)) = &change.post {
             turn.say(*kind, body, author)?;
         }

@@ -3,7 +3,10 @@ use std::sync::Mutex;
 use chrono::{DateTime, Utc};
 
 use super::*;
-use crate::ports::ledger::{Balance, Entry};
+use crate::ports::{
+    dead_letters::{Censor, See},
+    ledger::{Balance, Entry},
+};
 
 /// What was done, in its order.
 type Story = Arc<Mutex<Vec<String>>>;
@@ -64,6 +67,19 @@ impl DeadLetters for Letters {
     async fn discard(
         &self,
         _which: &Selection,
+        overseer: &dyn Overseer,
+    ) -> Result<Vec<LetterId>, Interrupted> {
+        self.handle(overseer).await
+    }
+
+    async fn read(&self, see: &See<'_>) -> Result<bool, ConsumeError> {
+        see(&Self::held(1));
+        Ok(false)
+    }
+
+    async fn redact(
+        &self,
+        _censor: &dyn Censor,
         overseer: &dyn Overseer,
     ) -> Result<Vec<LetterId>, Interrupted> {
         self.handle(overseer).await

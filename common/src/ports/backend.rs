@@ -16,6 +16,7 @@ use super::{
     health::HealthProbe,
     ledger::Ledger,
     limits::Limiter,
+    people::People,
     queue::{ConsumerSource, Publisher, Receipt},
     statistics::{StatisticsCache, StatisticsReader},
     store::{StoreError, TicketReader, TicketWriter},
@@ -60,6 +61,8 @@ pub struct WorkerPorts {
     pub consumers: Arc<dyn ConsumerSource>,
     /// Where tickets go.
     pub tickets: Arc<dyn TicketWriter>,
+    /// Where what is too old is erased.
+    pub people: Arc<dyn People>,
     /// Where counts are read.
     pub statistics: Arc<dyn StatisticsReader>,
     /// Where their snapshot goes.
@@ -96,6 +99,10 @@ pub struct OperatorPorts {
     pub exports: Arc<dyn Exports>,
     /// Where tickets from elsewhere go.
     pub intakes: Arc<dyn Intakes>,
+    /// What is stored about people.
+    pub people: Arc<dyn People>,
+    /// Their tickets, with all that was said about them.
+    pub cases: Arc<dyn Cases>,
 }
 
 /// What an import leans on.

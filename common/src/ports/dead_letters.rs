@@ -11,7 +11,10 @@
 //! - `a_letter_that_is_not_there_is_left_out`;
 //! - `letters_are_chosen_by_reason_and_by_age`, where they are handled;
 //! - `nothing_is_done_to_a_letter_that_its_overseer_was_not_shown`, nor once the overseer objects;
-//! - `an_overseer_says_how_many_are_handled_at_a_time_and_when_to_stop`.
+//! - `an_overseer_says_how_many_are_handled_at_a_time_and_when_to_stop`;
+//! - `every_letter_is_read_as_it_lies_there`;
+//! - `a_redacted_letter_holds_what_its_censor_leaves`, and all else that it was: its reason, its time and
+//!   its attempts. One of which nothing is left is gone, and the others are as they were.
 //!
 //! What is interrupted may have been done: a letter is taken out only after it is safe in the queue,
 //! so it can be in both places, and is never in none. The store tells a repeat from a new one.
@@ -22,6 +25,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use thiserror::Error;
 
@@ -178,6 +182,23 @@ pub trait Overseer: Send + Sync {
     fn handled(&self, letters: usize);
 }
 
+/// What is to become of a letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It stays as it is.
+    Keep,
+    /// It goes, for good.
+    Discard,
+    /// This is left of it.
+    Replace(Bytes),
+}
+
+/// Says of each letter what is to become of it; of the same letter always the same.
+pub trait Censor: Send + Sync {
+    /// The verdict.
+    fn judge(&self, letter: &BuriedLetter) -> Verdict;
+}
+
 /// The letters went out of reach half-way, or the overseer objected. Those handled before are
 /// handled; of the next few it is open.
 #[derive(Debug, Error)]
@@ -200,6 +221,9 @@ impl Interrupted {
     }
 }
 
+/// Is shown letters.
+pub type See<'a> = dyn Fn(&HeldLetter) + Send + Sync + 'a;
+
 /// Looks at letters, puts them back into the queue, or takes them away.
 #[async_trait]
 pub trait DeadLetters: Send + Sync {
@@ -221,6 +245,18 @@ pub trait DeadLetters: Send + Sync {
     async fn discard(
         &self,
         which: &Selection,
+        overseer: &dyn Overseer,
+    ) -> Result<Vec<LetterId>, Interrupted>;
+
+    /// Shows every letter there is to `see`. Tells whether somebody else has letters in hand, which are
+    /// not among those.
+    async fn read(&self, see: &See<'_>) -> Result<bool, ConsumeError>;
+
+    /// Puts in the place of letters what their censor leaves of them. Tells which were concerned: what
+    /// is left has another name.
+    async fn redact(
+        &self,
+        censor: &dyn Censor,
         overseer: &dyn Overseer,
     ) -> Result<Vec<LetterId>, Interrupted>;
 }

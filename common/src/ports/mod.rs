@@ -14,6 +14,7 @@ pub mod exports;
 pub mod health;
 pub mod ledger;
 pub mod limits;
+pub mod people;
 pub mod queue;
 pub mod statistics;
 pub mod store;

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::ports::{
     dead_letters::{
-        DeadLetters, Filter, FoundLetter, HeldLetter, Interrupted, LetterId, ListedLetter, Listing,
-        Overseer, Selection,
+        Censor, DeadLetters, Filter, FoundLetter, HeldLetter, Interrupted, LetterId, ListedLetter,
+        Listing, Overseer, See, Selection, Verdict,
     },
     queue::{BuriedLetter, ConsumeError},
 };
@@ -44,6 +44,15 @@ impl ScriptedLetters {
     fn reached(&self) -> Result<(), ConsumeError> {
         let is_away = *self.is_away.lock().unwrap();
         (!is_away).then_some(()).ok_or_else(|| ConsumeError("internal: away".into()))
+    }
+
+    /// Puts one more there.
+    pub fn add(&self, body: &'static str) {
+        let mut there = self.there.lock().unwrap();
+        let mut held = there[0].clone();
+        held.id = LetterId::new(format!("{:016}", there.len() + 1));
+        held.letter.body = body.into();
+        there.push(held);
     }
 
     /// One letter after the other.
@@ -111,5 +120,22 @@ impl DeadLetters for ScriptedLetters {
         overseer: &dyn Overseer,
     ) -> Result<Vec<LetterId>, Interrupted> {
         self.each("discarded", which, overseer).await
+    }
+
+    async fn read(&self, see: &See<'_>) -> Result<bool, ConsumeError> {
+        self.reached()?;
+        self.there.lock().unwrap().iter().for_each(see);
+        Ok(false)
+    }
+
+    async fn redact(
+        &self,
+        censor: &dyn Censor,
+        overseer: &dyn Overseer,
+    ) -> Result<Vec<LetterId>, Interrupted> {
+        let all = self.there.lock().unwrap().clone();
+        let concerned = all.into_iter().filter(|it| censor.judge(&it.letter) != Verdict::Keep);
+        let ids = concerned.map(|held| held.id).collect();
+        self.each("redacted", &Selection::These(ids), overseer).await
     }
 }

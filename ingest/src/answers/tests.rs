@@ -1,4 +1,4 @@
-use common::domain::{Priority, Status, StatusChange, SubmissionId, Ticket};
+use common::domain::{Email, Priority, Status, StatusChange, SubmissionId, Ticket};
 
 use crate::{
     doubles::{FORM, Heard, Mood, NOW, Stage},
@@ -90,4 +90,12 @@ async fn bad_answers_and_a_store_that_is_away_are_told() {
     }
     *stage.store.mood.lock().unwrap() = Mood::Failing;
     assert_eq!(answer(&stage, &id, r#"{"message":"x"}"#).await.code(), (503, "unavailable"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_erased_is_nobodys_to_answer() {
+    let (stage, id) = stage_with(Status::Open);
+    stage.store.tickets.lock().unwrap()[0].form.email = Email::stored(String::new());
+    let heard = answer(&stage, &id.to_string(), r#"{"message":"x"}"#).await;
+    assert_eq!(heard.code(), (404, "ticket_not_found"));
 }

@@ -1,6 +1,6 @@
 use std::sync::atomic::Ordering;
 
-use common::domain::{Priority, Status};
+use common::domain::{Email, Message, Name as PersonName, Priority, Status};
 use serde_json::json;
 
 use super::*;
@@ -249,5 +249,35 @@ async fn a_store_that_is_away_or_silent_costs_little_and_refuses_nobody() {
         assert_eq!(stage.post(another.clone(), &[]).await.status, 201);
         let duplicate = stage.post(another, &[]).await;
         assert_eq!((duplicate.status, &duplicate.json["data"]["duplicate"]), (202, &json!(true)));
+    }
+}
+
+/// Takes every word out of what is stored.
+fn erase(stage: &Stage) {
+    for ticket in stage.store.tickets.lock().unwrap().iter_mut() {
+        ticket.form.name = PersonName::stored(String::new());
+        ticket.form.email = Email::stored(String::new());
+        ticket.form.message = Message::stored(String::new());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_erased_goes_the_whole_way_again_under_its_key_and_without_one_is_new() {
+    for (headers, is_the_same) in [(&[KEY][..], true), (&[], false)] {
+        let stage = stage();
+        let first = stage.post(FORM, headers).await;
+        store_first(&stage);
+        erase(&stage);
+        let again = stage.post(FORM, headers).await;
+        assert_eq!(again.status, 201, "{again:?}");
+        assert_eq!(again.json["data"]["email"], first.json["data"]["email"], "as it was just sent");
+        let ids = published(&stage);
+        assert_eq!((ids.len(), ids[0] == ids[1]), (2, is_the_same));
+        let shown = stage.get(&format!("/api/support/ticket/{}", ids[0])).await;
+        assert_eq!(shown.code(), (404, "ticket_not_found"));
+        let events = stage.get(&format!("/api/support/ticket/{}/events", ids[0])).await;
+        assert_eq!(events.code(), (404, "ticket_not_found"));
+        let number = stage.get("/api/support/ticket/SUP-2026-483920").await;
+        assert_eq!((number.status, &number.json["data"]["status"]), (200, &json!("resolved")));
     }
 }

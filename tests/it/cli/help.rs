@@ -103,6 +103,7 @@ async fn every_flag_shown_is_taken() {
             "client-address-header" => "forwarded",
             "limit-create" | "limit-lookup" | "limit-stats" | "limit-attempts"
             | "limit-guesses" => "3/10m",
+            "retention" => "730d",
             _ => "1s",
         };
         let given = format!("--{flag}={value}");

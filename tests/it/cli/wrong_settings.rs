@@ -36,6 +36,7 @@ const WRONG: &[(&str, &[&str])] = &[
     ("cors-origins", &["example.org", "*,null"]),
     ("worker-lanes", &["0", "33", "two"]),
     ("batch-max", &["0", "2001"]),
+    ("retention", &["730", "23h", "3651d", "never"]),
 ];
 
 #[tokio::test]

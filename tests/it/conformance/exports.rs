@@ -43,7 +43,7 @@ async fn all(exports: &dyn Exports, choice: &Choice, looked_at_max: u32) -> Vec<
 }
 
 /// What an export has of a ticket that was just stored.
-fn expected(NewTicket { submission, number, priority }: &NewTicket) -> ExportedTicket {
+fn expected(NewTicket { submission, number, priority, .. }: &NewTicket) -> ExportedTicket {
     let form = submission.form.clone();
     ExportedTicket {
         id: submission.id,

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use common::clock::{Clock, SystemClock, SystemEntropy};
 use common::domain::{
-    ClientTimestamp, Email, Form, Message, Name, NewTicket, PageUrl, Priority, Subject, Submission,
-    TicketNumber, UserAgent, UserId,
+    ClientTimestamp, Email, Form, Message, Name, NewTicket, PageUrl, PersonKey, Priority, Subject,
+    Submission, TicketNumber, UserAgent, UserId,
 };
 use common::keys::NumberKey;
 use common::ports::backend::{Backend, EdgePorts, WorkerPorts};
@@ -83,9 +83,26 @@ impl Installation {
 
     /// The same on ports that the test has changed.
     pub fn run_worker_on(ports: WorkerPorts, clock: Arc<dyn Clock>) -> RunningWorker {
+        Self::start_worker(ports, clock, None)
+    }
+
+    /// The same, of which tickets are kept only so long.
+    pub async fn run_keeping(&self, clock: Arc<dyn Clock>, kept: Duration) -> RunningWorker {
+        Self::start_worker(self.backend.worker().await, clock, Some(kept))
+    }
+
+    fn start_worker(
+        ports: WorkerPorts,
+        clock: Arc<dyn Clock>,
+        retention: Option<Duration>,
+    ) -> RunningWorker {
         let stop = CancellationToken::new();
-        let settings =
-            worker::Settings { lanes: 2, batch_submissions_max: 500, number_key: number_key() };
+        let settings = worker::Settings {
+            lanes: 2,
+            batch_submissions_max: 500,
+            retention,
+            number_key: number_key(),
+        };
         let running = tokio::spawn(worker::run(
             ports,
             clock,
@@ -130,6 +147,22 @@ impl Installation {
             }
         })
         .await;
+    }
+
+    /// Makes each insertion of tickets take its time, where several can run at once.
+    pub async fn slow_insertions_down(&self) {
+        if self.has_many_writers() {
+            self.tamper(
+                "CREATE FUNCTION wait_a_moment() RETURNS trigger LANGUAGE plpgsql AS \
+                 $$ BEGIN PERFORM pg_sleep(0.1); RETURN NULL; END $$",
+            )
+            .await;
+            self.tamper(
+                "CREATE TRIGGER tickets_take_long AFTER INSERT ON tickets \
+                 FOR EACH STATEMENT EXECUTE FUNCTION wait_a_moment()",
+            )
+            .await;
+        }
     }
 
     /// Whether two transactions can write at a time.
@@ -259,6 +292,7 @@ pub fn ticket(number: u32) -> NewTicket {
     NewTicket {
         number: format!("SUP-2026-{number:06}").parse().unwrap(),
         priority: Priority::from(submission.form.subject),
+        person: PersonKey::new(&number_key()).hash_of(&submission.form.email),
         submission,
     }
 }

@@ -15,6 +15,7 @@ mod keys;
 mod ledger;
 mod limits;
 mod overseers;
+mod people;
 mod queue;
 mod statistics;
 mod store;

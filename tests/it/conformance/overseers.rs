@@ -9,8 +9,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::Cause;
 use common::clock::{Clock, SystemClock};
 use common::ports::dead_letters::{
-    Filter, HeldLetter, LetterId, ListedLetter, Listing, Overseer, Selection,
+    Censor, Filter, HeldLetter, LetterId, ListedLetter, Listing, Overseer, Selection, Verdict,
 };
+use common::ports::queue::BuriedLetter;
 
 use super::dead_letters::{DEADLINE, bury, discard, envelopes, list, requeue, these};
 use super::installation::Installation;
@@ -22,6 +23,8 @@ on_both_backends! {
     letters_are_chosen_by_reason_and_by_age,
     nothing_is_done_to_a_letter_that_its_overseer_was_not_shown,
     an_overseer_says_how_many_are_handled_at_a_time_and_when_to_stop,
+    every_letter_is_read_as_it_lies_there,
+    a_redacted_letter_holds_what_its_censor_leaves,
 }
 
 /// Lets everything happen, a few letters at a time, and remembers in which portions.
@@ -172,4 +175,61 @@ async fn an_overseer_says_how_many_are_handled_at_a_time_and_when_to_stop(it: In
     assert_eq!(letters.discard(&Selection::All, &all).await.unwrap().len(), 63);
     assert!(all.seen().iter().all(|portion| portion.len() <= 64), "{:?}", all.seen().len());
     assert_eq!(*all.handled.lock().unwrap(), 63);
+}
+
+async fn every_letter_is_read_as_it_lies_there(it: Installation) {
+    let (_, bodies) = envelopes(70);
+    let buried = bury(&it, "rejected", bodies.clone()).await;
+    let letters = it.backend.operator().await.dead_letters;
+    for _ in 0..2 {
+        let seen = Mutex::new(Vec::new());
+        let see = |held: &HeldLetter| seen.lock().unwrap().push(held.clone());
+        assert!(!letters.read(&see).await.unwrap(), "nobody else has any");
+        let seen = seen.into_inner().unwrap();
+        let ids: Vec<_> = seen.iter().map(|held| &held.id).collect();
+        assert_eq!(ids, buried.iter().map(|letter| &letter.id).collect::<Vec<_>>());
+        let read: Vec<_> = seen.iter().map(|held| held.letter.body.clone()).collect();
+        assert_eq!(read, bodies);
+    }
+}
+
+/// By what a letter begins with.
+struct ByWord;
+
+impl Censor for ByWord {
+    fn judge(&self, letter: &BuriedLetter) -> Verdict {
+        match &*letter.body {
+            body if body.starts_with(b"gone") => Verdict::Discard,
+            body if body.starts_with(b"part") => Verdict::Replace(Bytes::from_static(b"rest")),
+            _ => Verdict::Keep,
+        }
+    }
+}
+
+async fn a_redacted_letter_holds_what_its_censor_leaves(it: Installation) {
+    let bodies =
+        ["stays 0", "gone 1", "part 2", "stays 3"].map(|text| Bytes::from_static(text.as_bytes()));
+    let buried = bury(&it, "rejected", bodies.to_vec()).await;
+    let letters = it.backend.operator().await.dead_letters;
+    let objecting = Watching { objects_after: Some(0), ..Watching::default() };
+    assert_eq!(letters.redact(&ByWord, &objecting).await.unwrap_err().handled, 0);
+    assert_eq!(list(&*letters, 9).await, buried);
+    let watching = Watching::default();
+    let concerned = letters.redact(&ByWord, &watching).await.unwrap();
+    let expected = [buried[1].id.clone(), buried[2].id.clone()];
+    assert_eq!(concerned, expected);
+    assert_eq!(watching.seen().concat(), expected);
+    let left = list(&*letters, 9).await;
+    let details: Vec<_> = left.iter().map(|it| it.detail.as_str()).collect();
+    assert_eq!(details.len(), 3, "{details:?}");
+    let redacted = left.iter().find(|it| it.detail == "letter 2").unwrap();
+    let ListedLetter { code, attempts, first_seen_at, .. } = &buried[2];
+    assert_eq!((&redacted.code, redacted.attempts), (code, *attempts));
+    assert_eq!(redacted.first_seen_at, *first_seen_at);
+    let found = letters.find(&redacted.id).await.unwrap().unwrap();
+    assert_eq!(&*found.letter.body, b"rest");
+    for number in [0, 3] {
+        assert!(left.contains(&buried[number]), "{number} is as it was");
+    }
+    assert_eq!(letters.redact(&ByWord, &watching).await.unwrap(), []);
 }

@@ -144,7 +144,7 @@ async fn a_ticket_is_found_by_number_and_by_id(it: Installation) {
     bare.submission.form.url = None;
     worker.tickets.insert(&[new.clone(), bare.clone()]).await.unwrap();
     let reader = it.backend.edge().await.tickets;
-    for NewTicket { submission, number, priority } in [new, bare] {
+    for NewTicket { submission, number, priority, .. } in [new, bare] {
         let at = submission.submitted_at;
         let expected = Ticket {
             id: submission.id,

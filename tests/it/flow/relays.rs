@@ -105,8 +105,12 @@ async fn a_relay_that_died_is_replaced_in_its_worker(it: Installation) {
 async fn a_worker_that_stops_leaves_no_event_behind(it: Installation) {
     let publisher = Scripted::new(&[]);
     let stop = CancellationToken::new();
-    let settings =
-        worker::Settings { lanes: 1, batch_submissions_max: 500, number_key: number_key() };
+    let settings = worker::Settings {
+        retention: None,
+        lanes: 1,
+        batch_submissions_max: 500,
+        number_key: number_key(),
+    };
     let running = worker::run(
         ports(&it, &publisher).await,
         Arc::new(SystemClock),

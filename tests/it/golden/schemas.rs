@@ -21,6 +21,7 @@ fn schema(kind: EventKind) -> Value {
         EventKind::TicketReplied => include_str!("../../../docs/schemas/ticket.replied.json"),
         EventKind::TicketNoted => include_str!("../../../docs/schemas/ticket.noted.json"),
         EventKind::TicketTagged => include_str!("../../../docs/schemas/ticket.tagged.json"),
+        EventKind::TicketErased => include_str!("../../../docs/schemas/ticket.erased.json"),
     };
     serde_json::from_str(text).expect("a schema is JSON")
 }

@@ -1,4 +1,4 @@
-use common::{clock::SystemEntropy, keys::NumberKey};
+use common::{clock::SystemEntropy, domain::PersonKey, keys::NumberKey};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::{task::JoinHandle, time::sleep};
 use tokio_util::sync::DropGuard;
@@ -24,6 +24,7 @@ fn bed(queue: ScriptedQueue) -> Bed {
         clock: Arc::new(TestClock),
         entropy: Arc::new(SystemEntropy),
         numbers: Arc::new(Numbers::new(&key, store.clone())),
+        people: PersonKey::new(&key),
         submissions_max: 500,
         stored: Arc::default(),
     });

@@ -13,8 +13,8 @@ use common::{
     Cause, failpoint,
     ports::{
         dead_letters::{
-            DeadLetters, Filter, FoundLetter, HeldLetter, Interrupted, LetterId, ListedLetter,
-            Listing, Overseer, Selection, TOGETHER_MAX,
+            Censor, DeadLetters, Filter, FoundLetter, HeldLetter, Interrupted, LetterId,
+            ListedLetter, Listing, Overseer, See, Selection, TOGETHER_MAX, Verdict,
         },
         queue::{BuriedLetter, ConsumeError},
     },
@@ -186,17 +186,27 @@ struct Chosen {
 #[derive(Clone, Copy)]
 enum Act<'a> {
     Requeue(&'a ConfirmingPublisher),
+    Redact(&'a ConfirmingPublisher, &'a dyn Censor),
     Discard,
 }
 
 impl Act<'_> {
     /// Does what comes before a letter may be acknowledged; says for each whether it may.
     async fn prepare(self, chosen: &[Delivery]) -> Vec<Result<(), Cause>> {
-        let Self::Requeue(publisher) = self else { return chosen.iter().map(|_| Ok(())).collect() };
-        let confirmed = chosen.iter().map(async |letter| {
-            publisher.publish(letter::readdress(letter)).await.map_err(Cause::from)
-        });
-        join_all(confirmed).await
+        join_all(chosen.iter().map(|letter| self.prepare_one(letter))).await
+    }
+
+    async fn prepare_one(self, letter: &Delivery) -> Result<(), Cause> {
+        let (publisher, message) = match self {
+            Self::Discard => return Ok(()),
+            Self::Requeue(publisher) => (publisher, letter::readdress(letter)),
+            Self::Redact(publisher, censor) => match censor.judge(&letter::exhume(letter)) {
+                Verdict::Discard => return Ok(()),
+                Verdict::Replace(body) => (publisher, letter::rebury(letter, body)),
+                Verdict::Keep => return Err("a letter is not what it was".into()),
+            },
+        };
+        publisher.publish(message).await.map_err(Cause::from)
     }
 }
 
@@ -353,5 +363,37 @@ impl DeadLetters for Broker {
         overseer: &dyn Overseer,
     ) -> Result<Vec<LetterId>, Interrupted> {
         self.handle(which, Act::Discard, overseer).await
+    }
+
+    async fn read(&self, see: &See<'_>) -> Result<bool, ConsumeError> {
+        let shown = |delivery: &Delivery| {
+            let letter = letter::exhume(delivery);
+            see(&HeldLetter { id: letter::id(&letter, delivery), letter });
+        };
+        let looked = self.look_beside(WALK_MAX, shown).await;
+        looked.map(|(_, are_some_held)| are_some_held).map_err(ConsumeError)
+    }
+
+    async fn redact(
+        &self,
+        censor: &dyn Censor,
+        overseer: &dyn Overseer,
+    ) -> Result<Vec<LetterId>, Interrupted> {
+        // Two walks: one that only looks leaves all letters where they are, and most often it is all.
+        let judged = |delivery: &Delivery| {
+            let letter = letter::exhume(delivery);
+            (censor.judge(&letter) != Verdict::Keep).then(|| letter::id(&letter, delivery))
+        };
+        let looked = self.look(WALK_MAX, judged).await;
+        let concerned = looked.map_err(|cause| Interrupted { handled: 0, cause })?;
+        let concerned: BTreeSet<_> = concerned.into_iter().flatten().collect();
+        if concerned.is_empty() {
+            return Ok(Vec::new());
+        }
+        let publisher = ConfirmingPublisher::start(self, "supportline operator", None);
+        // Without it the first publish fails, and says why.
+        let _ = timeout(CALL_DEADLINE, publisher.ready()).await;
+        let (which, act) = (Selection::These(concerned), Act::Redact(&publisher, censor));
+        self.handle(&which, act, overseer).await
     }
 }

@@ -69,6 +69,24 @@ pub(super) fn bury(
     }
 }
 
+/// A message that puts what is left of a letter in its place: the same but for its body.
+pub(super) fn rebury(delivery: &Delivery, body: Bytes) -> Message {
+    let BuriedLetter { code, detail, first_seen_at, attempts, .. } = exhume(delivery);
+    let mut headers = FieldTable::default();
+    headers.insert(REASON.into(), topology::text(&code));
+    headers.insert(DETAIL.into(), topology::text(&detail));
+    let first_seen_at = first_seen_at.to_rfc3339_opts(SecondsFormat::Millis, true);
+    headers.insert(FIRST_SEEN_AT.into(), topology::text(&first_seen_at));
+    headers.insert(ATTEMPTS.into(), AMQPValue::LongLongInt(attempts.into()));
+    Message {
+        exchange: topology::DEAD_LETTERS,
+        routing_key: String::new(),
+        mandatory: true,
+        properties: kept(&delivery.properties).with_headers(headers),
+        body,
+    }
+}
+
 /// What of a message's properties goes with its body wherever that goes.
 fn kept(came_with: &BasicProperties) -> BasicProperties {
     let mut properties = BasicProperties::default().with_delivery_mode(2);

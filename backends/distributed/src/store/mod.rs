@@ -8,6 +8,7 @@ mod exports;
 mod ledger;
 mod loan;
 mod migrations;
+mod people;
 mod statistics;
 mod tickets;
 mod tokens;

@@ -71,7 +71,8 @@ impl Store {
             .bind(&columns.fingerprints)
             .bind(&columns.request_ids)
             .bind(&columns.traceparents)
-            .bind(&columns.key_hashes);
+            .bind(&columns.key_hashes)
+            .bind(&columns.people);
         let ids = bounded(async { query.fetch_all(&mut *self.lend().await?).await }).await?;
         Ok(ids.into_iter().collect())
     }
@@ -159,12 +160,13 @@ struct Columns<'a> {
     request_ids: Vec<&'a str>,
     traceparents: Vec<&'a str>,
     key_hashes: Vec<Option<Vec<u8>>>,
+    people: Vec<Vec<u8>>,
 }
 
 impl<'a> Columns<'a> {
     fn of(batch: &'a [NewTicket]) -> Self {
         let mut columns = Self::default();
-        for NewTicket { submission, number, priority } in batch {
+        for NewTicket { submission, number, priority, person } in batch {
             let form = &submission.form;
             let Fingerprint(fingerprint) = submission.fingerprint();
             columns.ids.push(submission.id.as_uuid());
@@ -183,6 +185,7 @@ impl<'a> Columns<'a> {
             columns.request_ids.push(&submission.trace.request_id);
             columns.traceparents.push(&submission.trace.traceparent);
             columns.key_hashes.push(submission.key.map(|KeyHash(hash)| hash.to_vec()));
+            columns.people.push(person.0.to_vec());
         }
         columns
     }

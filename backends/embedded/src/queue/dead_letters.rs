@@ -12,8 +12,8 @@ use common::{
     clock::Clock,
     ports::{
         dead_letters::{
-            DeadLetters, Filter, FoundLetter, HeldLetter, Interrupted, LetterId, Listing, Overseer,
-            Selection, TOGETHER_MAX,
+            Censor, DeadLetters, Filter, FoundLetter, HeldLetter, Interrupted, LetterId, Listing,
+            Overseer, See, Selection, TOGETHER_MAX, Verdict,
         },
         queue::ConsumeError,
         store::StoreError,
@@ -73,6 +73,35 @@ impl LetterTable {
         Ok(())
     }
 
+    /// Puts what is left of letters in their place, as many at a time as the overseer admits.
+    async fn redact_all(
+        &self,
+        censor: &dyn Censor,
+        overseer: &dyn Overseer,
+        handled: &mut Vec<LetterId>,
+    ) -> Result<(), Cause> {
+        let all = self.store.survey_dead_letters().await?;
+        let mut left: Vec<_> = all.into_iter().map(|letter| letter.id).collect();
+        while !left.is_empty() {
+            let count = left.len().min(TOGETHER_MAX);
+            let mut held = self.hold(left.drain(..count)).await?;
+            held.retain(|it| censor.judge(&it.letter) != Verdict::Keep);
+            while !held.is_empty() {
+                let Some(count_max) = overseer.admit().await else { return Ok(()) };
+                let now: Vec<_> = held.drain(..count_max.clamp(1, held.len())).collect();
+                overseer.foresee(&now).await?;
+                let verdict = |it: &HeldLetter| Some((row(&it.id)?, censor.judge(&it.letter)));
+                let done = self
+                    .store
+                    .redact_dead_letters(now.iter().filter_map(verdict).collect())
+                    .await?;
+                overseer.handled(done.len());
+                handled.extend(done.into_iter().map(|row| LetterId::new(row.to_string())));
+            }
+        }
+        Ok(())
+    }
+
     /// Those that are still there.
     async fn hold(
         &self,
@@ -117,6 +146,25 @@ impl DeadLetters for LetterTable {
         overseer: &dyn Overseer,
     ) -> Result<Vec<LetterId>, Interrupted> {
         self.handle(which, Act::Discard, overseer).await
+    }
+
+    async fn read(&self, see: &See<'_>) -> Result<bool, ConsumeError> {
+        let unread = |error: StoreError| ConsumeError(error.into());
+        for letter in self.store.survey_dead_letters().await.map_err(unread)? {
+            let held = self.hold(std::iter::once(letter.id)).await.map_err(unread)?;
+            held.iter().for_each(see);
+        }
+        Ok(false)
+    }
+
+    async fn redact(
+        &self,
+        censor: &dyn Censor,
+        overseer: &dyn Overseer,
+    ) -> Result<Vec<LetterId>, Interrupted> {
+        let mut handled = Vec::new();
+        let done = self.redact_all(censor, overseer, &mut handled).await;
+        Interrupted::unless(done, handled)
     }
 }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use common::ports::{
-    dead_letters::{LetterId, ListedLetter},
+    dead_letters::{LetterId, ListedLetter, Verdict},
     queue::BuriedLetter,
     store::StoreError,
 };
@@ -76,6 +76,14 @@ impl Store {
         rows: Vec<i64>,
     ) -> Result<Vec<i64>, StoreError> {
         self.write(Discard { rows }).await
+    }
+
+    /// Deletes rows, or gives them another body; not those that are to be tried again. Tells which.
+    pub(crate) async fn redact_dead_letters(
+        &self,
+        verdicts: Vec<(i64, Verdict)>,
+    ) -> Result<Vec<i64>, StoreError> {
+        self.write(Redact { verdicts }).await
     }
 
     /// Up to `limit` of those that are to be tried again, the oldest first.
@@ -151,6 +159,39 @@ impl Work for Discard {
             .fetch_all(connection)
             .await
             .map_err(failure)
+    }
+}
+
+struct Redact {
+    verdicts: Vec<(i64, Verdict)>,
+}
+
+impl Work for Redact {
+    type Answer = Vec<i64>;
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<Vec<i64>, StoreError> {
+        let mut done = Vec::new();
+        // One statement each: they are few, and bytes do not travel in JSON.
+        for (row, verdict) in self.verdicts {
+            match verdict {
+                Verdict::Keep => {}
+                Verdict::Discard => {
+                    let discarded = Discard { rows: vec![row] };
+                    done.extend(discarded.run(&mut *connection).await?);
+                }
+                Verdict::Replace(body) => {
+                    let replaced: Option<i64> =
+                        sqlx::query_scalar(include_str!("../../sql/redact_dead_letter.sql"))
+                            .bind(row)
+                            .bind(body.as_ref())
+                            .fetch_optional(&mut *connection)
+                            .await
+                            .map_err(failure)?;
+                    done.extend(replaced);
+                }
+            }
+        }
+        Ok(done)
     }
 }
 

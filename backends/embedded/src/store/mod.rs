@@ -11,6 +11,7 @@ mod dead_letters;
 mod events;
 mod exports;
 mod ledger;
+mod people;
 mod statistics;
 mod tickets;
 mod tokens;
@@ -207,6 +208,8 @@ fn writing_options(path: &Path) -> SqliteConnectOptions {
         // Without it a commit would survive the process, but not a power cut: WAL alone is not
         // synced before the next checkpoint.
         .synchronous(SqliteSynchronous::Full)
+        // What is deleted is gone from the file, and does not stay where nobody has written since.
+        .pragma("secure_delete", "ON")
         .busy_timeout(LOCK_WAIT)
         .disable_statement_logging()
 }

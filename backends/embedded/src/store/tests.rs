@@ -69,6 +69,7 @@ async fn the_schema_is_made_once_and_every_table_of_it_is_strict() {
         [
             "audit_entries",
             "dead_letters",
+            "erasures",
             "idempotency_keys",
             "installation",
             "ledger",

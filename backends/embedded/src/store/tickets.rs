@@ -134,6 +134,8 @@ struct TicketParameters<'a> {
     traceparent: &'a str,
     /// Hexadecimal.
     key_hash: Option<String>,
+    /// Hexadecimal.
+    person: String,
 }
 
 impl<'a> From<&'a NewTicket> for TicketParameters<'a> {
@@ -156,6 +158,7 @@ impl<'a> From<&'a NewTicket> for TicketParameters<'a> {
             request_id: &ticket.submission.trace.request_id,
             traceparent: &ticket.submission.trace.traceparent,
             key_hash: ticket.submission.key.map(|KeyHash(hash)| hex(&hash)),
+            person: hex(&ticket.person.0),
         }
     }
 }

@@ -190,3 +190,15 @@ fn a_tag_is_a_word() {
         assert!(Tag::parse(text).is_err(), "{text:?}");
     }
 }
+
+#[test]
+fn about_an_erased_ticket_nobody_writes_anything() {
+    let mut erased = open();
+    erased.ticket.form.email = Email::stored(String::new());
+    let filed = Change { tags_added: [Tag::parse("x").unwrap()].into(), ..Change::default() };
+    for change in [saying(PostKind::Reply), saying(PostKind::Note), saying(PostKind::Answer), filed]
+    {
+        assert_eq!(erased.after(&change, at(SUBMITTED), None), Err(Refused::Closed));
+    }
+    assert!(erased.after(&to(Status::InProgress), at(SUBMITTED), None).is_ok());
+}

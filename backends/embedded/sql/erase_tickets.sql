@@ -1,0 +1,22 @@
+-- erase_tickets: takes every word of people's out of tickets (?1, a JSON array of objects), each on condition
+-- that it still has the version at which it was seen, at the time ?2. Returns which.
+--
+-- In Postgres this and the statements after it are one; SQLite allows no UPDATE within a WITH.
+UPDATE tickets
+SET
+    version = tickets.version + 1,
+    name = '',
+    email = '',
+    message = '',
+    user_id = NULL,
+    user_agent = NULL,
+    url = NULL,
+    client_timestamp = '',
+    updated_at = ?2,
+    erased_at = ?2
+FROM json_each(?1) AS seen
+WHERE
+    tickets.id = seen.value ->> '$.id'
+    AND tickets.version = seen.value ->> '$.version'
+    AND tickets.erased_at IS NULL
+RETURNING id

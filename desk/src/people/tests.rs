@@ -1,0 +1,134 @@
+use std::sync::atomic::Ordering;
+
+use chrono::{DateTime, Utc};
+use common::{
+    domain::{Message, Post, PostKind},
+    ports::cases::TrailEntry,
+};
+use serde_json::json;
+
+use crate::doubles::{NOW, Stage};
+
+const EXPORT: &str = "/api/support/admin/people/export";
+const ERASE: &str = "/api/support/admin/people/erase";
+/// Keyed, so that it says nothing to whoever has no key.
+const ADA: &str = "bead9adc537ddeae1dbd259336ee5937";
+
+fn now() -> DateTime<Utc> {
+    NOW.parse().unwrap()
+}
+
+fn stage() -> Stage {
+    let stage = Stage::new();
+    for number in ["SUP-2026-000001", "SUP-2026-000002", "SUP-2026-000003"] {
+        stage.cases.add(number, now());
+    }
+    let mut files = stage.cases.files.lock().unwrap();
+    let body = Message::stored("It is on its way.".to_owned());
+    files[0].thread.push(Post { version: 2, kind: PostKind::Note, author: None, body, at: now() });
+    files[0].trail.push(TrailEntry {
+        version: 1,
+        kind: "ticket.created".to_owned(),
+        at: now(),
+        actor: "submitter".to_owned(),
+        address: Some("192.0.2.9".to_owned()),
+        request_id: "r".to_owned(),
+        changes: None,
+    });
+    drop(files);
+    stage.letters.add(r#"{"v":1,"submissions":[{"email":"ada@example.org","message":"canary"}]}"#);
+    stage.letters.add("From: ADA@example.org");
+    stage
+}
+
+fn body(rest: &str) -> String {
+    format!(r#"{{"email":"Ada@Example.org"{rest}}}"#)
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_that_is_stored_about_an_address_is_told_page_by_page_and_on_record() {
+    let stage = stage();
+    let heard = stage.ask("POST", EXPORT, &body(r#","limit":2,"because":"asked for it""#)).await;
+    assert_eq!(heard.status, 200, "{heard:?}");
+    let data = &heard.json["data"];
+    let numbers = |data: &serde_json::Value| {
+        let tickets = data["tickets"].as_array().unwrap();
+        tickets.iter().map(|it| it["ticketNumber"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers(data), ["SUP-2026-000001", "SUP-2026-000002"]);
+    assert_eq!(data["tickets"][0]["thread"][0]["body"], "It is on its way.");
+    assert_eq!(data["tickets"][0]["history"][0]["kind"], "ticket.created");
+    assert!(!heard.json.to_string().contains("192.0.2.9"), "nothing of staff's");
+    assert_eq!(data["deadLetters"][0]["submissions"][0]["message"], "canary");
+    assert_eq!(data["undecidedDeadLetters"].as_array().unwrap().len(), 1);
+    assert_eq!(data.get("erasedAt"), None);
+    let next = data["next"].as_str().unwrap();
+    let rest = format!(r#","limit":2,"after":"{next}""#);
+    let heard = stage.ask("POST", EXPORT, &body(&rest)).await;
+    let data = &heard.json["data"];
+    assert_eq!((numbers(data).len(), &data["deadLetters"]), (1, &json!([])));
+    assert_eq!(data.get("next"), None);
+    let on_record = format!("admin-key person.export {ADA}");
+    assert_eq!(stage.store.on_record(), [on_record.as_str(); 2]);
+    assert_eq!(stage.store.actions.lock().unwrap()[0].details["because"], "asked for it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_is_erased_and_what_it_was_is_on_no_record() {
+    let stage = stage();
+    let heard = stage.ask("POST", ERASE, &body(r#","because":"asked for it""#)).await;
+    assert_eq!(heard.status, 200, "{heard:?}");
+    let left = heard.json["data"]["undecidedDeadLetters"].as_array().unwrap().len();
+    let expected = json!({
+        "tickets": 3, "deadLetters": 1, "areSomeHeld": false, "isComplete": true,
+        "undecidedDeadLetters": heard.json["data"]["undecidedDeadLetters"],
+    });
+    assert_eq!((&heard.json["data"], left), (&expected, 1));
+    assert_eq!(stage.people.forgotten.lock().unwrap().len(), 1);
+    let on_record = format!("admin-key person.erase {ADA}");
+    assert_eq!(stage.store.on_record(), [on_record.as_str(); 2]);
+    let actions = stage.store.actions.lock().unwrap().clone();
+    let told = format!("{actions:?}").to_lowercase();
+    assert!(!told.contains("example.org") && !told.contains("canary"), "{told}");
+    assert!(actions.iter().all(|it| it.details["because"] == "asked for it"), "{actions:?}");
+    let heard = stage.ask("POST", EXPORT, &body("")).await;
+    assert_eq!(heard.json["data"]["tickets"], json!([]));
+    assert_eq!(heard.json["data"]["erasedAt"], NOW);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_with_a_request_is_told_at_once_and_nothing_is_done() {
+    let stage = stage();
+    for (path, body, told) in [
+        (EXPORT, "{}", "/email required"),
+        (EXPORT, r#"{"email":"ada"}"#, "/email invalid_email"),
+        (
+            EXPORT,
+            r#"{"email":"a@b.org","limit":501,"after":"7","x":1}"#,
+            "/after invalid_id, /limit out_of_range, /x unknown_field",
+        ),
+        (ERASE, r#"{"email":"a@b.org"}"#, "/because required"),
+        (ERASE, r#"{"because":" "}"#, "/email required, /because invalid_reason"),
+    ] {
+        let heard = stage.ask("POST", path, body).await;
+        assert_eq!(heard.violations().join(", "), told, "{body}");
+    }
+    assert_eq!(stage.store.on_record(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_told_or_erased_that_is_not_on_record_or_out_of_reach() {
+    let stage = stage();
+    let erase = body(r#","because":"asked for it""#);
+    *stage.store.has_no_room_for_actions.lock().unwrap() = true;
+    for (path, body) in [(EXPORT, body("")), (ERASE, erase.clone())] {
+        assert_eq!(stage.ask("POST", path, &body).await.code(), (503, "unavailable"));
+    }
+    assert_eq!(stage.people.forgotten.lock().unwrap().len(), 0);
+    *stage.store.has_no_room_for_actions.lock().unwrap() = false;
+    stage.people.is_away.store(true, Ordering::Relaxed);
+    assert_eq!(stage.ask("POST", ERASE, &erase).await.code(), (503, "unavailable"));
+    stage.people.is_away.store(false, Ordering::Relaxed);
+    stage.people.goes_away.store(true, Ordering::Relaxed);
+    assert_eq!(stage.ask("POST", ERASE, &erase).await.code(), (503, "interrupted"));
+}
