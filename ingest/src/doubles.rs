@@ -12,7 +12,7 @@ mod publisher;
 
 use std::{
     collections::BTreeSet,
-    ops::Deref,
+    ops::{Deref, Range},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -22,7 +22,7 @@ use std::{
 
 use async_trait::async_trait;
 use axum::{Router, body::Body, http::Request};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use common::{
     clock::{Clock, SystemEntropy},
     config::CorsOrigins,
@@ -32,7 +32,7 @@ use common::{
         backend::EdgePorts,
         events::{Cursor, EventLog, Page},
         health::{Component, Figures, HealthProbe, Unhealthy},
-        statistics::{CacheError, StatisticsCache, StatisticsReader},
+        statistics::{CacheError, Days, StatisticsCache, StatisticsReader},
         store::{StoreError, TicketReader},
         tokens::TokenReader,
     },
@@ -109,6 +109,7 @@ pub struct ScriptedStore {
     /// Keys of those tickets.
     pub keys: Mutex<Vec<(KeyHash, SubmissionId)>>,
     pub statistics: Mutex<Option<Statistics>>,
+    pub days: Mutex<Days>,
     pub tokens: Mutex<Vec<Token>>,
     pub asked: AtomicUsize,
 }
@@ -121,6 +122,7 @@ impl ScriptedStore {
             events: Mutex::default(),
             keys: Mutex::default(),
             statistics: Mutex::default(),
+            days: Mutex::default(),
             tokens: Mutex::default(),
             asked: AtomicUsize::new(0),
         })
@@ -193,6 +195,12 @@ impl StatisticsReader for ScriptedStore {
         self.act().await?;
         let kept = self.statistics.lock().unwrap().clone();
         Ok(Statistics { generated_at: now, ..kept.unwrap_or_default() })
+    }
+
+    async fn days(&self, days: Range<NaiveDate>) -> Result<Days, StoreError> {
+        self.act().await?;
+        let all = self.days.lock().unwrap();
+        Ok(all.range(days).map(|(date, tally)| (*date, Arc::clone(tally))).collect())
     }
 }
 

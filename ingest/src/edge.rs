@@ -20,6 +20,7 @@ use crate::{
     condition::Condition,
     guesses::Guesses,
     health::Health,
+    history::History,
     hub::{Bounds, Hub},
     limits::Limits,
     loader::Loader,
@@ -57,6 +58,7 @@ pub struct Edge {
     pub cases: Arc<dyn Cases>,
     pub look_ups: Condition,
     pub snapshots: Snapshots,
+    pub history: History,
     pub event_log: Arc<dyn EventLog>,
     pub access: Access,
     pub limits: Arc<Limits>,
@@ -165,6 +167,7 @@ pub fn start(
     stop: CancellationToken,
 ) -> (Arc<Edge>, Background) {
     let access = access(&ports, &clock, &entropy, settings);
+    let limits = limits(&ports, &entropy, settings);
     measure::begin();
     let (accounts, waiting) = (Arc::<Accounts>::default(), Arc::new(Waiting::default()));
     let spooling = Spooling::of(settings, &ports.publisher, &accounts, &clock);
@@ -194,9 +197,8 @@ pub fn start(
         _hub: spawn(Arc::clone(&hub).run(ports.feed)),
         _reconciling: spawn(Arc::clone(&reconciler).run()),
     };
-    let limits =
-        Limits::new(ports.limiter, Arc::clone(&entropy), &settings.limits, &settings.number_key);
     let edge = Edge {
+        history: History::new(Arc::clone(&ports.statistics)),
         snapshots: Snapshots::new(ports.cache, ports.statistics, Arc::clone(&clock)),
         access,
         clock,
@@ -226,6 +228,11 @@ pub fn start(
         document: settings.document,
     };
     (Arc::new(edge), background)
+}
+
+fn limits(ports: &EdgePorts, entropy: &Arc<dyn Entropy>, settings: &Settings) -> Limits {
+    let (limiter, entropy) = (Arc::clone(&ports.limiter), Arc::clone(entropy));
+    Limits::new(limiter, entropy, &settings.limits, &settings.number_key)
 }
 
 fn access(

@@ -17,6 +17,7 @@ mod edge;
 mod events;
 mod finishing;
 mod health;
+mod history;
 mod hub;
 mod key;
 mod limits;

@@ -31,11 +31,15 @@ pub async fn check_audit_entries(store: &dyn StoreAudit) -> Result<Finding, Stor
     })
 }
 
+/// What is tallied by the names of staff, which are not told.
+const OF_MEMBERS: [&str; 3] = ["assigned", "resolved_by", "resolution_ms_by"];
+
 struct Shown(Deviation);
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Deviation { dimension, value, kept, recounted } = &self.0;
+        let value = if OF_MEMBERS.contains(&dimension.as_str()) { "of a member" } else { value };
         write!(f, "{dimension} {value} says {kept}, recounted {recounted}")
     }
 }

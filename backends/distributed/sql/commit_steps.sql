@@ -16,7 +16,7 @@ WITH steps AS (
             resolved_at timestamptz(3), assignee text, first_reply_at timestamptz(3),
             first_response_at timestamptz(3), submitted_at timestamptz(3), actor text, address text,
             request_id text, traceparent text, entries json, post json, tags_added json,
-            tags_removed json, counts json
+            tags_removed json, counts json, tallies json
         )
 ),
 locked AS MATERIALIZED (
@@ -86,6 +86,17 @@ counted AS (
     GROUP BY count.dimension, count.value
     ORDER BY count.dimension, count.value
     ON CONFLICT (dimension, value, shard) DO UPDATE SET count = kept.count + excluded.count
+    RETURNING dimension
+),
+tallied AS (
+    -- After the counts, as whoever inserts tickets does it: so they do not wait in a circle.
+    INSERT INTO tallies AS kept (dimension, value, shard, amount)
+    SELECT tally.dimension, tally.value, pg_backend_pid() % 16, sum(tally.change)
+    FROM taken, json_to_recordset(taken.tallies) AS tally (dimension text, value text, change bigint)
+    WHERE (SELECT count(*) FROM counted) >= 0
+    GROUP BY tally.dimension, tally.value
+    ORDER BY tally.dimension, tally.value
+    ON CONFLICT (dimension, value, shard) DO UPDATE SET amount = kept.amount + excluded.amount
 )
 SELECT place
 FROM changed

@@ -106,22 +106,37 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A snapshot as Redis holds it: counts by dimension and value, as the store names them.
+/// Amounts by dimension and value, as the store names them.
+type Amounts = BTreeMap<String, BTreeMap<String, i64>>;
+
+/// A snapshot as Redis holds it.
+///
+/// The release before reads `counts` and passes over the rest. What it writes lacks the tallies, and is
+/// no snapshot here: the store is asked.
 #[derive(Serialize, Deserialize)]
 struct Snapshot {
     generated_at: DateTime<Utc>,
-    counts: BTreeMap<String, BTreeMap<String, i64>>,
+    counts: Amounts,
+    tallies: Amounts,
 }
 
 impl From<&Statistics> for Snapshot {
     fn from(statistics: &Statistics) -> Self {
-        let mut counts: BTreeMap<String, BTreeMap<String, i64>> = BTreeMap::new();
-        for (dimension, value, count) in statistics.counts() {
-            let count = i64::try_from(count).unwrap_or(i64::MAX);
-            counts.entry(dimension.to_owned()).or_default().insert(value, count);
+        Self {
+            generated_at: statistics.generated_at,
+            counts: amounts(statistics.counts()),
+            tallies: amounts(statistics.tallies.amounts()),
         }
-        Self { generated_at: statistics.generated_at, counts }
     }
+}
+
+fn amounts(all: impl IntoIterator<Item = (&'static str, String, u64)>) -> Amounts {
+    let mut amounts = Amounts::new();
+    for (dimension, value, amount) in all {
+        let amount = i64::try_from(amount).unwrap_or(i64::MAX);
+        amounts.entry(dimension.to_owned()).or_default().insert(value, amount);
+    }
+    amounts
 }
 
 impl TryFrom<Snapshot> for Statistics {
@@ -129,9 +144,9 @@ impl TryFrom<Snapshot> for Statistics {
 
     fn try_from(snapshot: Snapshot) -> Result<Self, Self::Error> {
         let mut statistics = Self::as_of(snapshot.generated_at);
-        for (dimension, values) in &snapshot.counts {
-            for (value, count) in values {
-                statistics.set(dimension, value, *count)?;
+        for (dimension, values) in snapshot.counts.iter().chain(&snapshot.tallies) {
+            for (value, amount) in values {
+                statistics.set(dimension, value, *amount)?;
             }
         }
         Ok(statistics)

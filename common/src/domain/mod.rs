@@ -10,6 +10,7 @@ mod number;
 mod person;
 mod statistics;
 mod submission;
+mod tally;
 mod ticket;
 mod time_span;
 mod token;
@@ -22,8 +23,12 @@ pub use field::{ClientTimestamp, Email, Message, Name, PageUrl, RuleViolation, U
 pub use id::{SubmissionId, SubmissionIds};
 pub use number::{MalformedNumber, NumberCipher, TicketNumber};
 pub use person::{PersonHash, PersonKey};
-pub use statistics::{DAYS_MAX, Day, Statistics, UnknownCount, recounted};
+pub use statistics::{
+    BACKLOG_DAYS, DAYS_MAX, DAYS_RECENT, DAYS_TOLD, Day, Statistics, UnknownCount, days_before,
+    recounted,
+};
 pub use submission::{Fingerprint, Form, KeyHash, Submission};
+pub use tally::{Bucket, DayTally, Done, QUARTER, Tallies, Times, retallied};
 pub use ticket::{NewTicket, Priority, Status, StatusChange, Subject, Ticket, UnknownWord};
 pub use time_span::TimeSpan;
 pub use token::{Role, Standing, Token, TokenDigest, TokenId, TokenSecret};

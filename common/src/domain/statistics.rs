@@ -2,13 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use thiserror::Error;
 
-use super::{Case, Priority, Status, Subject};
+use super::{Case, Priority, Status, Subject, Tallies};
 
 /// The most days anybody can ask for at once: a leap year.
 pub const DAYS_MAX: u16 = 366;
+
+/// UTC days that can be told of, today included: twice the most that can be asked for, since each
+/// period is held against the one before, and one more at either end for the zones of the earth.
+pub const DAYS_TOLD: u16 = 2 * DAYS_MAX + 2;
+
+/// UTC days, today included, whose tallies every read has; those before seldom change.
+pub const DAYS_RECENT: u16 = 3;
+
+/// Days of age, from the day of submission, up to which the backlog is told one by one.
+pub const BACKLOG_DAYS: u16 = 30;
 
 /// How many tickets there are, of which kinds, as of one moment. Kinds without a ticket are absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,6 +31,8 @@ pub struct Statistics {
     pub by_subject: BTreeMap<Subject, u64>,
     /// What happened on which UTC day; days on which nothing did are left out.
     pub daily: BTreeMap<NaiveDate, Day>,
+    /// What is tallied of them beside.
+    pub tallies: Tallies,
     /// When the counts were read.
     pub generated_at: DateTime<Utc>,
 }
@@ -34,12 +46,12 @@ pub struct Day {
     pub resolved: u64,
 }
 
-/// No count of ours is called that, or it is below zero.
+/// No count of ours is called that, or it is below zero. Its value may be somebody's name, and is not
+/// told.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("no count {dimension} {value}")]
+#[error("a count of {dimension} is none of ours")]
 pub struct UnknownCount {
     dimension: String,
-    value: String,
 }
 
 impl Statistics {
@@ -50,9 +62,10 @@ impl Statistics {
     }
 
     /// Sets one count by the names it is stored under: the dimension `status`, `priority`,
-    /// `subject`, `created_on` or `resolved_on`, and its value, a day being `YYYY-MM-DD`.
+    /// `subject`, `created_on` or `resolved_on`, and its value, a day being `YYYY-MM-DD`; or one of
+    /// [`Tallies::set`].
     pub fn set(&mut self, dimension: &str, value: &str, count: i64) -> Result<(), UnknownCount> {
-        let unknown = || UnknownCount { dimension: dimension.to_owned(), value: value.to_owned() };
+        let unknown = || UnknownCount { dimension: dimension.to_owned() };
         let count = u64::try_from(count).map_err(|_| unknown())?;
         let day = || value.parse::<NaiveDate>().map_err(|_| unknown());
         match dimension {
@@ -67,12 +80,13 @@ impl Statistics {
             }
             "created_on" => self.daily.entry(day()?).or_default().created = count,
             "resolved_on" => self.daily.entry(day()?).or_default().resolved = count,
-            _ => return Err(unknown()),
+            _ => self.tallies.set(dimension, value, count).ok_or_else(unknown)?,
         }
         Ok(())
     }
 
-    /// Every count by the names it is stored under, as [`Statistics::set`] takes them.
+    /// Every count by the names it is stored under, as [`Statistics::set`] takes them, without the
+    /// tallies.
     pub fn counts(&self) -> impl Iterator<Item = (&'static str, String, u64)> {
         let statuses = self.by_status.iter().map(|(it, count)| ("status", it.to_string(), *count));
         let priorities =
@@ -88,11 +102,23 @@ impl Statistics {
         statuses.chain(priorities).chain(subjects).chain(days)
     }
 
+    /// The first of the days whose tallies are here.
+    #[must_use]
+    pub fn recent_from(&self) -> NaiveDate {
+        days_before(self.generated_at.date_naive(), DAYS_RECENT - 1)
+    }
+
     /// All tickets.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.by_status.values().sum()
     }
+}
+
+/// The day so many days earlier.
+#[must_use]
+pub fn days_before(day: NaiveDate, days: u16) -> NaiveDate {
+    day.checked_sub_days(Days::new(days.into())).unwrap_or(day)
 }
 
 /// What a change of a ticket changes in the counts: dimension, value, and how many more or less.

@@ -29,7 +29,7 @@ pub struct StoredNumber {
 /// A count that differs from a recount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deviation {
-    /// `status`, `priority`, `subject`, `created_on` or `resolved_on`.
+    /// `status`, `priority`, `subject`, `created_on`, `resolved_on`, or one of the tallies.
     pub dimension: String,
     /// Which of them.
     pub value: String,

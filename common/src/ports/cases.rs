@@ -17,7 +17,7 @@ use super::store::StoreError;
 use crate::{
     domain::{
         Case, Entry, Message, Name, Outcome, Post, Status, SubmissionId, Tag, Ticket, TicketNumber,
-        recounted,
+        recounted, retallied,
     },
     trace::Trace,
 };
@@ -178,7 +178,10 @@ pub struct StepParameters<'a> {
     post: Option<PostParameters<'a>>,
     tags_added: Vec<&'a str>,
     tags_removed: Vec<&'a str>,
+    /// Of the table `statistics`.
     counts: Vec<CountParameters>,
+    /// Of the table `tallies`.
+    tallies: Vec<CountParameters>,
 }
 
 #[derive(Debug, Serialize)]
@@ -241,6 +244,7 @@ impl<'a> From<&'a Step> for StepParameters<'a> {
             tags_added: work.tags.difference(&before.work.tags).map(Tag::as_str).collect(),
             tags_removed: before.work.tags.difference(&work.tags).map(Tag::as_str).collect(),
             counts: recounted(before, &outcome.case).into_iter().map(count).collect(),
+            tallies: retallied(before, &outcome.case).into_iter().map(count).collect(),
         }
     }
 }

@@ -47,16 +47,43 @@ async fn an_audit_finds_a_wrong_statistic(it: Installation) {
         "INSERT INTO statistics (dimension, value, shard, count) VALUES ('subject', 'x', 0, 3)",
     )
     .await;
-    let deviation = |value: &str, kept, recounted| Deviation {
-        dimension: "subject".to_owned(),
+    let deviation = |dimension: &str, value: &str, kept, recounted| Deviation {
+        dimension: dimension.to_owned(),
         value: value.to_owned(),
         kept,
         recounted,
     };
+    let subject = |value, kept, recounted| deviation("subject", value, kept, recounted);
+    let audit = it.backend.audit().await.store;
     assert_eq!(
-        it.backend.audit().await.store.deviations().await.unwrap(),
-        [deviation("billing", 0, 2), deviation("technical", 3, 2), deviation("x", 3, 0)]
+        audit.deviations().await.unwrap(),
+        [subject("billing", 0, 2), subject("technical", 3, 2), subject("x", 3, 0)]
     );
+    // How often a day was revised is no ticket's to tell.
+    it.tamper(
+        "INSERT INTO tallies (dimension, value, shard, amount) VALUES \
+         ('assigned', 'Ada', 0, 1), ('response_time', '2026-11-22/168', 0, 2), \
+         ('response_ms', '2026-11-22', 0, 3), ('settled_on', '2026-11-22', 0, 4), \
+         ('revised', '2026-11-22', 0, 5), ('resolved_by', '2026-11-22/Ada', 0, 6)",
+    )
+    .await;
+    assert_eq!(
+        audit.deviations().await.unwrap(),
+        [
+            deviation("assigned", "Ada", 1, 0),
+            deviation("resolved_by", "2026-11-22/Ada", 6, 0),
+            deviation("response_ms", "2026-11-22", 3, 0),
+            deviation("response_time", "2026-11-22/168", 2, 0),
+            deviation("settled_on", "2026-11-22", 4, 0),
+            subject("billing", 0, 2),
+            subject("technical", 3, 2),
+            subject("x", 3, 0),
+        ]
+    );
+    it.tamper("DELETE FROM tallies WHERE dimension = 'submitted_in'").await;
+    let missing = audit.deviations().await.unwrap();
+    let of_quarters = missing.iter().filter(|it| it.dimension == "submitted_in");
+    assert_eq!(of_quarters.map(|it| it.recounted).sum::<i64>(), 10);
 }
 
 async fn an_audit_finds_a_ticket_without_its_audit_entry(it: Installation) {

@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use common::clock::{Clock, SystemClock, SystemEntropy};
 use common::domain::{
-    ClientTimestamp, Email, Form, Message, Name, NewTicket, PageUrl, PersonKey, Priority, Subject,
-    Submission, TicketNumber, UserAgent, UserId,
+    Case, Change, ClientTimestamp, Email, Form, Message, Name, NewTicket, PageUrl, PersonKey,
+    Priority, Subject, Submission, TicketNumber, UserAgent, UserId,
 };
 use common::keys::NumberKey;
 use common::ports::backend::{Backend, EdgePorts, WorkerPorts};
+use common::ports::cases::{Author, Cases, Reference, Step};
 use common::ports::limits::{Limiter, PartitionKey, Slot, Tally};
 use common::trace::Trace;
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
@@ -300,4 +302,18 @@ pub fn ticket(number: u32) -> NewTicket {
 /// Tickets with the numbers given.
 pub fn tickets(numbers: std::ops::Range<u32>) -> Vec<NewTicket> {
     numbers.map(ticket).collect()
+}
+
+/// Does that to a ticket at that time.
+pub async fn done(cases: &dyn Cases, ticket: &NewTicket, at: DateTime<Utc>, change: &Change) {
+    let reference = Reference::Id(ticket.submission.id);
+    let before: Case = cases.find(&[reference]).await.unwrap().remove(0).unwrap();
+    let outcome = before.after(change, at, None).unwrap();
+    let author = Author {
+        actor: "admin-key".to_owned(),
+        name: None,
+        address: None,
+        trace: Trace::of_request(None, None, &SystemEntropy),
+    };
+    assert_eq!(cases.commit(&[Step { before, outcome, author }], true).await.unwrap(), [true]);
 }

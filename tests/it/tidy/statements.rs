@@ -8,7 +8,7 @@ use super::{assert_none, files, names_in, root};
 const BACKENDS: [&str; 2] = ["distributed", "embedded"];
 
 /// Statements of one backend alone, and why the other has none.
-const WITHOUT_A_TWIN: [(&str, &str, &str); 28] = [
+const WITHOUT_A_TWIN: &[(&str, &str, &str)] = &[
     ("embedded", "change_statistics.sql", "Postgres does it inside commit_steps; SQLite cannot"),
     ("embedded", "delete_tags.sql", "Postgres does it inside commit_steps; SQLite cannot"),
     (
@@ -29,6 +29,7 @@ const WITHOUT_A_TWIN: [(&str, &str, &str); 28] = [
         "insert_idempotency_keys.sql",
         "Postgres does it inside insert_tickets; SQLite cannot",
     ),
+    ("embedded", "change_tallies.sql", "Postgres does it inside commit_steps; SQLite cannot"),
     ("embedded", "return_counter.sql", "Postgres writes a row even when it stays as it is"),
     ("embedded", "audit_file.sql", "a server looks after its own files"),
     ("embedded", "count_dead_letters.sql", "dead letters lie in a queue of the broker"),
@@ -97,7 +98,7 @@ fn the_backends_are_twins() {
         WITHOUT_A_TWIN.iter().map(|(_, name, _)| (*name).to_owned()).collect();
     assert_eq!(lonely, explained, "statements without a twin");
     for (backend, name, reason) in WITHOUT_A_TWIN {
-        assert!(statements(backend).contains(name), "{name}: {reason}");
+        assert!(statements(backend).contains(*name), "{name}: {reason}");
     }
     let [migrations, twins] =
         BACKENDS.map(|backend| names_in(&root().join("backends").join(backend).join("migrations")));

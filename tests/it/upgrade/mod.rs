@@ -8,6 +8,7 @@ mod load;
 mod migrations;
 mod node;
 mod rolling;
+mod tallies;
 
 use std::time::Duration;
 

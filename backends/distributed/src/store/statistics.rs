@@ -1,10 +1,18 @@
-//! The counts that `insert_tickets` keeps.
+//! The counts that `insert_tickets` and `commit_steps` keep; the tickets are never scanned for them.
+
+use std::ops::Range;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Days, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use common::{
-    domain::{DAYS_MAX, Statistics},
-    ports::{statistics::StatisticsReader, store::StoreError},
+    domain::{
+        BACKLOG_DAYS, DAYS_MAX, DAYS_RECENT, DAYS_TOLD, Statistics, Tallies, UnknownCount,
+        days_before,
+    },
+    ports::{
+        statistics::{Days, StatisticsReader},
+        store::StoreError,
+    },
 };
 use sqlx::FromRow;
 
@@ -20,16 +28,28 @@ struct CountRow {
 #[async_trait]
 impl StatisticsReader for Store {
     async fn statistics(&self, now: DateTime<Utc>) -> Result<Statistics, StoreError> {
-        let first_day = now.date_naive() - Days::new(u64::from(DAYS_MAX) - 1);
+        let first = |days: u16| days_before(now.date_naive(), days - 1).to_string();
         let query = sqlx::query_as::<_, CountRow>(include_str!("../../sql/read_statistics.sql"));
-        let query = query.bind(first_day.to_string());
+        let query = query.bind(first(DAYS_MAX)).bind(first(DAYS_RECENT));
+        let query = query.bind(first(BACKLOG_DAYS)).bind(first(DAYS_TOLD));
         let rows = bounded(async { query.fetch_all(&mut *self.lend().await?).await }).await?;
-        let mut statistics = Statistics::as_of(now);
-        for CountRow { dimension, value, count } in rows {
-            statistics
-                .set(&dimension, &value, count)
-                .map_err(|unknown| StoreError::Corrupt(format!("statistics: {unknown}")))?;
-        }
-        Ok(statistics)
+        read(rows, now)
     }
+
+    async fn days(&self, days: Range<NaiveDate>) -> Result<Days, StoreError> {
+        let query = sqlx::query_as::<_, CountRow>(include_str!("../../sql/read_days.sql"));
+        let query = query.bind(days.start.to_string()).bind(days.end.to_string());
+        let rows = bounded(async { query.fetch_all(&mut *self.lend().await?).await }).await?;
+        let Statistics { tallies: Tallies { days, .. }, .. } = read(rows, DateTime::UNIX_EPOCH)?;
+        Ok(days)
+    }
+}
+
+fn read(rows: Vec<CountRow>, now: DateTime<Utc>) -> Result<Statistics, StoreError> {
+    let unknown = |unknown: UnknownCount| StoreError::Corrupt(format!("statistics: {unknown}"));
+    let mut statistics = Statistics::as_of(now);
+    for CountRow { dimension, value, count } in rows {
+        statistics.set(&dimension, &value, count).map_err(unknown)?;
+    }
+    Ok(statistics)
 }

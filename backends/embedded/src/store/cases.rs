@@ -94,6 +94,7 @@ impl Writing for CommitSteps {
             include_str!("../../sql/delete_tags.sql"),
             include_str!("../../sql/insert_tags.sql"),
             include_str!("../../sql/change_statistics.sql"),
+            include_str!("../../sql/change_tallies.sql"),
         ] {
             sqlx::query(sql).bind(&taken).execute(&mut *connection).await.map_err(failure)?;
         }

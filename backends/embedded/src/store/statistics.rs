@@ -1,10 +1,18 @@
 //! The counts, as they are kept; the tickets are never scanned for them.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use common::{
-    domain::{DAYS_MAX, Statistics},
-    ports::{statistics::StatisticsReader, store::StoreError},
+    domain::{
+        BACKLOG_DAYS, DAYS_MAX, DAYS_RECENT, DAYS_TOLD, Statistics, Tallies, UnknownCount,
+        days_before,
+    },
+    ports::{
+        statistics::{Days, StatisticsReader},
+        store::StoreError,
+    },
 };
 use sqlx::FromRow;
 
@@ -13,25 +21,20 @@ use super::{Store, failure};
 #[async_trait]
 impl StatisticsReader for Store {
     async fn statistics(&self, now: DateTime<Utc>) -> Result<Statistics, StoreError> {
-        let rows: Vec<CountRow> = sqlx::query_as(include_str!("../../sql/read_statistics.sql"))
-            .bind(first_day(now).to_string())
-            .fetch_all(&self.readers)
-            .await
-            .map_err(failure)?;
-        let mut statistics = Statistics::as_of(now);
-        for CountRow { dimension, value, count } in rows {
-            statistics
-                .set(&dimension, &value, count)
-                .map_err(|unknown| StoreError::Corrupt(format!("statistics: {unknown}")))?;
-        }
-        Ok(statistics)
+        let first = |days: u16| days_before(now.date_naive(), days - 1).to_string();
+        let query = sqlx::query_as::<_, CountRow>(include_str!("../../sql/read_statistics.sql"));
+        let query = query.bind(first(DAYS_MAX)).bind(first(DAYS_RECENT));
+        let query = query.bind(first(BACKLOG_DAYS)).bind(first(DAYS_TOLD));
+        read(query.fetch_all(&self.readers).await.map_err(failure)?, now)
     }
-}
 
-/// The first of the last [`DAYS_MAX`] days, today being the last.
-fn first_day(now: DateTime<Utc>) -> NaiveDate {
-    let today = now.date_naive();
-    today.checked_sub_days(Days::new(u64::from(DAYS_MAX) - 1)).unwrap_or(today)
+    async fn days(&self, days: Range<NaiveDate>) -> Result<Days, StoreError> {
+        let query = sqlx::query_as::<_, CountRow>(include_str!("../../sql/read_days.sql"));
+        let query = query.bind(days.start.to_string()).bind(days.end.to_string());
+        let rows = query.fetch_all(&self.readers).await.map_err(failure)?;
+        let Statistics { tallies: Tallies { days, .. }, .. } = read(rows, DateTime::UNIX_EPOCH)?;
+        Ok(days)
+    }
 }
 
 #[derive(FromRow)]
@@ -39,4 +42,13 @@ struct CountRow {
     dimension: String,
     value: String,
     count: i64,
+}
+
+fn read(rows: Vec<CountRow>, now: DateTime<Utc>) -> Result<Statistics, StoreError> {
+    let unknown = |unknown: UnknownCount| StoreError::Corrupt(format!("statistics: {unknown}"));
+    let mut statistics = Statistics::as_of(now);
+    for CountRow { dimension, value, count } in rows {
+        statistics.set(&dimension, &value, count).map_err(unknown)?;
+    }
+    Ok(statistics)
 }
