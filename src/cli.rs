@@ -17,7 +17,7 @@ pub use letters::{
     Discard, LetterCommand, LetterFilter, LetterList, LetterLog, LetterShown, Letters, Rate,
     Requeue,
 };
-pub use operator::{NewToken, Pages, TokenCommand};
+pub use operator::{AuditCommand, AuditExport, NewToken, Pages, Rotation, TokenCommand};
 pub use transfer::{Export, Import};
 
 const SETTINGS_HELP: &str = "\
@@ -106,8 +106,8 @@ Examples:
     /// Audits the installation and prints a line for each check.
     ///
     /// Every ticket number is unique and well formed, the statistics equal a full recount, every
-    /// ticket has its audit entry, every event is published, and nothing is dead-lettered or
-    /// unrouted. Exits with 0 only when all of it holds. Safe while the installation is running.
+    /// change of a ticket has its audit entry, what is on record is what was sealed, every event is
+    /// published, and nothing is dead-lettered or unrouted. Exits with 0 only when all of it holds. Safe while the installation is running.
     #[command(after_help = "\
 Examples:
   supportline verify
@@ -122,7 +122,7 @@ Examples:
   supportline probe
   supportline probe --listen 127.0.0.1:8081")]
     Probe,
-    /// Makes, lists and revokes staff tokens.
+    /// Makes, lists, rotates and revokes staff tokens.
     ///
     /// A token is what the statistics and the staff routes ask for. Works beside a running
     /// installation, and takes effect at once.
@@ -135,6 +135,14 @@ Examples:
   supportline token revoke 95344202d105"
     )]
     Token(TokenCommand),
+    /// Prints what is on record.
+    ///
+    /// `supportline verify` tells whether it is what was put on record.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  supportline audit export --record actions --actor user:ada"
+    )]
+    Audit(AuditCommand),
     /// Lists, shows, requeues and deletes what could not become a ticket.
     ///
     /// Works beside a running installation. Who did what to which letter is on record.
@@ -181,6 +189,7 @@ impl Command {
             Self::Verify => "verify",
             Self::Probe => "probe",
             Self::Token(_) => "token",
+            Self::Audit(_) => "audit",
             Self::DeadLetters(_) => "dead-letters",
             Self::Import(_) => "import",
             Self::Export(_) => "export",

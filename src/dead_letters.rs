@@ -14,6 +14,7 @@ use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use common::{
     config::{Backends, Config},
+    domain::Origin,
     letters::{LetterOffice, Order},
     ports::dead_letters::{Filter, LetterId, Selection},
 };
@@ -83,7 +84,7 @@ impl Desk<'_> {
             terminal::say(shown::described(&view));
             return Ok(());
         }
-        let order = Order { actor: operator(), because: wanted.because };
+        let order = Order { actor: operator(), origin: Origin::default(), because: wanted.because };
         let found = self.office.reveal(&id, &order).await?.ok_or_else(|| not_there(&[id]))?;
         if wanted.reveal {
             terminal::say(shown::revealed(&found));
@@ -100,7 +101,7 @@ impl Desk<'_> {
 
     async fn requeue(&self, wanted: Requeue) -> anyhow::Result<()> {
         let which = self.selection(wanted.which);
-        let order = Order { actor: operator(), because: wanted.because };
+        let order = Order { actor: operator(), origin: Origin::default(), because: wanted.because };
         let going = Going::start(self.count(&which).await?, wanted.rate)?;
         let requeued = self.office.requeue(&which, &order, &going).await;
         going.end();
@@ -120,7 +121,8 @@ impl Desk<'_> {
     async fn discard(&self, wanted: Discard) -> anyhow::Result<()> {
         let which = self.selection(wanted.which);
         let going = Going::start(self.count(&which).await?, Rate::Off)?;
-        let discarded = self.office.discard(&which, operator(), wanted.because, &going).await;
+        let (actor, origin) = (operator(), Origin::default());
+        let discarded = self.office.discard(&which, actor, origin, wanted.because, &going).await;
         going.end();
         let discarded = discarded?;
         terminal::say(format!("{} deleted.", counted(discarded.len())));

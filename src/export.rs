@@ -7,7 +7,7 @@ use std::{io, process::ExitCode, sync::Arc};
 use anyhow::{Context, bail};
 use common::{
     config::Config,
-    domain::{ActionKind, OperatorAction},
+    domain::{ActionKind, OperatorAction, Origin},
     ports::{backend::OperatorPorts, exports::Choice},
 };
 use desk::export::{Format, Pages};
@@ -84,6 +84,7 @@ async fn record(
     let narrowed_by = narrowed_by.into_iter().filter(|(_, is_given)| *is_given);
     let narrowed_by: Vec<_> = narrowed_by.map(|(name, _)| name).collect();
     let action = OperatorAction {
+        origin: Origin::default(),
         acted_at: installation.clock.now(),
         actor: operator(),
         action: ActionKind::TicketExport,

@@ -8,7 +8,7 @@ use anyhow::{Context, anyhow, bail};
 use common::{
     clock::{SystemClock, SystemEntropy},
     config::{Backends, Config},
-    domain::{ActionKind, OperatorAction},
+    domain::{ActionKind, OperatorAction, Origin},
     keys::NumberKey,
     ports::backend::IntakePorts,
     trace::Trace,
@@ -73,6 +73,7 @@ async fn open(config: &Config) -> anyhow::Result<Installation> {
 
 async fn record(installation: &Installation, wanted: &cli::Import) -> anyhow::Result<()> {
     let action = OperatorAction {
+        origin: Origin::default(),
         acted_at: installation.clock.now(),
         actor: operator(),
         action: ActionKind::TicketImport,

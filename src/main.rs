@@ -1,5 +1,6 @@
 //! The `supportline` program: reads its settings, picks a backend, and runs what it is asked to.
 
+mod audit;
 mod cli;
 mod compose;
 mod dead_letters;
@@ -81,9 +82,11 @@ fn run_with_settings(
     }
     let config = Config::new(&layers)?;
     match command {
-        Command::Token(_) | Command::DeadLetters(_) | Command::Import(_) | Command::Export(_) => {
-            telemetry::start_quietly(config.log_format)
-        }
+        Command::Token(_)
+        | Command::Audit(_)
+        | Command::DeadLetters(_)
+        | Command::Import(_)
+        | Command::Export(_) => telemetry::start_quietly(config.log_format),
         _ => telemetry::start(config.log_format),
     }?;
     panics::are_logged();
@@ -101,6 +104,7 @@ fn run_with_settings(
             Command::Token(command) => tokens::run(command, config).await,
             Command::Import(wanted) => import::run(wanted, config).await,
             Command::Export(wanted) => export::run(wanted, config).await,
+            Command::Audit(command) => audit::run(command, config).await,
             Command::Config | Command::Completions { .. } | Command::Man(_) => {
                 Ok(ExitCode::SUCCESS)
             }

@@ -1,19 +1,23 @@
-//! `supportline token …`: makes, lists and revokes staff tokens.
+//! `supportline token …`: makes, lists, rotates and revokes staff tokens. What is done is on record before.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
 use anyhow::Context;
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use common::{
     config::Config,
-    domain::{Standing, Token, TokenDigest, TokenId, TokenSecret},
-    ports::tokens::TokenRegistry,
+    domain::{
+        ActionKind, OperatorAction, Origin, Standing, Token, TokenDigest, TokenId, TokenSecret,
+    },
+    ports::{actions::ActionLog, backend::OperatorPorts, tokens::TokenRegistry},
 };
 use serde::Serialize;
+use serde_json::json;
 
 use crate::{
-    cli::{NewToken, TokenCommand},
+    cli::{NewToken, Rotation, TokenCommand},
     compose::{Beside, Installation},
+    operator::operator,
     table::{harmless, table},
     terminal,
 };
@@ -21,80 +25,145 @@ use crate::{
 /// Does what is asked, beside the processes that serve the installation or without any.
 pub async fn run(command: TokenCommand, config: Config) -> anyhow::Result<ExitCode> {
     let installation = Installation::open_beside(&config).await?;
-    let registry = installation.backend.operator().await.tokens;
+    let OperatorPorts { tokens: registry, actions, .. } = installation.backend.operator().await;
+    let keeper = Keeper { registry, actions, installation: &installation };
     let done = match command {
-        TokenCommand::Create(wanted) => create(&installation, &*registry, wanted).await,
-        TokenCommand::List(listing) => {
-            list(&*registry, installation.clock.now(), listing.json).await
-        }
-        TokenCommand::Revoke { id } => revoke(&*registry, installation.clock.now(), &id).await,
+        TokenCommand::Create(wanted) => keeper.create(wanted).await,
+        TokenCommand::List(listing) => keeper.list(listing.json).await,
+        TokenCommand::Rotate(wanted) => keeper.rotate(&wanted).await,
+        TokenCommand::Revoke { id } => keeper.revoke(&id).await,
     };
-    drop(registry);
+    drop(keeper);
     installation.backend.close().await;
     done.map(|()| ExitCode::SUCCESS)
 }
 
-async fn create(
-    installation: &Beside,
-    registry: &dyn TokenRegistry,
-    wanted: NewToken,
-) -> anyhow::Result<()> {
-    let secret = TokenSecret::generate(&*installation.entropy);
-    let created_at = installation.clock.now();
-    let lifetime = wanted.expires.map(TimeDelta::from_std).transpose()?;
-    let token = Token {
-        digest: secret.digest(),
-        name: wanted.name,
-        role: wanted.role,
-        created_at,
-        expires_at: lifetime.map(|lifetime| created_at + lifetime),
-        revoked_at: None,
-    };
-    registry.register(&token).await.context(OUT_OF_REACH)?;
-    if let Err(error) = terminal::hand_over(secret.expose()) {
-        // Nobody has it, so nobody shall be admitted by it.
-        registry.revoke(&token.id(), created_at).await.context(OUT_OF_REACH)?;
-        return Err(error).context("the token could not be printed, and was revoked");
-    }
-    let until = token.expires_at.map_or_else(
-        || "until it is revoked".to_owned(),
-        |expires_at| format!("until {}", shown(expires_at)),
-    );
-    terminal::remark(format!(
-        "Token {} admits with role {} {until}. It is not shown again.",
-        token.id(),
-        token.role
-    ));
-    Ok(())
+/// Where an operator's command works.
+struct Keeper<'a> {
+    registry: Arc<dyn TokenRegistry>,
+    actions: Arc<dyn ActionLog>,
+    installation: &'a Beside,
 }
 
-async fn list(registry: &dyn TokenRegistry, now: DateTime<Utc>, json: bool) -> anyhow::Result<()> {
-    let tokens = registry.list().await.context(OUT_OF_REACH)?;
-    if json {
-        let listed: Vec<_> = tokens.iter().map(|token| Listed::of(token, now)).collect();
-        return shown_all(&serde_json::to_string_pretty(&listed)?);
+impl Keeper<'_> {
+    async fn create(&self, wanted: NewToken) -> anyhow::Result<()> {
+        let secret = TokenSecret::generate(&*self.installation.entropy);
+        let created_at = self.installation.clock.now();
+        let token = Token {
+            digest: secret.digest(),
+            name: wanted.name,
+            role: wanted.role,
+            created_at,
+            expires_at: wanted.expires.map(|lifetime| lifetime.after(created_at)),
+            revoked_at: None,
+        };
+        let details = json!({
+            "role": token.role.as_str(), "name": token.name, "expiresAt": token.expires_at.map(exact),
+        });
+        self.record(ActionKind::TokenCreate, &token.id(), details).await?;
+        self.registry.register(&token).await.context(OUT_OF_REACH)?;
+        self.hand_over(&secret, &token).await
     }
-    let rows: Vec<_> = tokens.iter().map(|token| row(token, now)).collect();
-    shown_all(&table(&["ID", "ROLE", "STANDING", "CREATED", "EXPIRES", "NAME"], &rows))
+
+    async fn list(&self, json: bool) -> anyhow::Result<()> {
+        let now = self.installation.clock.now();
+        let tokens = self.registry.list().await.context(OUT_OF_REACH)?;
+        if json {
+            let listed: Vec<_> = tokens.iter().map(|token| Listed::of(token, now)).collect();
+            return shown_all(&serde_json::to_string_pretty(&listed)?);
+        }
+        let rows: Vec<_> = tokens.iter().map(|token| row(token, now)).collect();
+        shown_all(&table(&["ID", "ROLE", "STANDING", "CREATED", "EXPIRES", "NAME"], &rows))
+    }
+
+    /// Another in its place, which has to be in somebody's hands before the old one is given an end.
+    async fn rotate(&self, wanted: &Rotation) -> anyhow::Result<()> {
+        let (old, now) = (self.find(&wanted.id).await?, self.installation.clock.now());
+        let standing = old.standing(now);
+        if standing != Standing::Active {
+            anyhow::bail!("token {} is {}: make a new one", old.id(), standing.as_str());
+        }
+        let secret = TokenSecret::generate(&*self.installation.entropy);
+        let new = old.successor(&secret, now, wanted.expires);
+        let ends_at = wanted.overlap.end(now);
+        let details = json!({
+            "successor": new.id().as_str(), "role": new.role.as_str(), "name": new.name,
+            "expiresAt": new.expires_at.map(exact), "until": exact(ends_at),
+        });
+        self.record(ActionKind::TokenRotate, &old.id(), details).await?;
+        self.registry.register(&new).await.context(OUT_OF_REACH)?;
+        self.hand_over(&secret, &new).await?;
+        let old = self.registry.expire(&old.id(), ends_at).await.context(OUT_OF_REACH)?;
+        let old = old.with_context(|| not_there(&wanted.id))?;
+        let until = shown(old.expires_at.unwrap_or(ends_at));
+        terminal::remark(format!("Token {} admits until {until}.", old.id()));
+        Ok(())
+    }
+
+    async fn revoke(&self, typed: &str) -> anyhow::Result<()> {
+        let (id, now) = (self.find(typed).await?.id(), self.installation.clock.now());
+        self.record(ActionKind::TokenRevoke, &id, json!({})).await?;
+        let token = self.registry.revoke(&id, now).await.context(OUT_OF_REACH)?;
+        let token = token.with_context(|| not_there(typed))?;
+        let revoked_at = token.revoked_at.unwrap_or(now);
+        let since = if revoked_at < now { "was revoked before, at" } else { "is revoked since" };
+        terminal::say(format!("Token {id} {since} {}.", shown(revoked_at)));
+        Ok(())
+    }
+
+    /// The token that is named by its ID, or by itself.
+    async fn find(&self, typed: &str) -> anyhow::Result<Token> {
+        let presented = TokenDigest::of(typed.as_bytes());
+        let id = presented.map_or_else(|| TokenId::typed(typed), |digest| digest.id());
+        let tokens = self.registry.list().await.context(OUT_OF_REACH)?;
+        let found = tokens.into_iter().find(|token| token.id() == id);
+        found.with_context(|| not_there(id.as_str()))
+    }
+
+    /// Puts on record what is about to be done.
+    async fn record(
+        &self,
+        action: ActionKind,
+        id: &TokenId,
+        details: serde_json::Value,
+    ) -> anyhow::Result<()> {
+        let action = OperatorAction {
+            acted_at: self.installation.clock.now(),
+            actor: operator(),
+            origin: Origin::default(),
+            action,
+            subject: id.to_string(),
+            details,
+        };
+        self.actions.record(&[action]).await.context(OUT_OF_REACH)
+    }
+
+    /// Prints a new token, and takes it back where that fails.
+    async fn hand_over(&self, secret: &TokenSecret, token: &Token) -> anyhow::Result<()> {
+        if let Err(error) = terminal::hand_over(secret.expose()) {
+            // Nobody has it, so nobody shall be admitted by it.
+            self.registry.revoke(&token.id(), token.created_at).await.context(OUT_OF_REACH)?;
+            return Err(error).context("the token could not be printed, and was revoked");
+        }
+        let until = token.expires_at.map_or_else(
+            || "until it is revoked".to_owned(),
+            |expires_at| format!("until {}", shown(expires_at)),
+        );
+        terminal::remark(format!(
+            "Token {} admits with role {} {until}. It is not shown again.",
+            token.id(),
+            token.role
+        ));
+        Ok(())
+    }
+}
+
+fn not_there(typed: &str) -> String {
+    format!("there is no token {}", harmless(typed))
 }
 
 fn shown_all(list: &str) -> anyhow::Result<()> {
     terminal::show(list).context("the list could not be written")
-}
-
-async fn revoke(
-    registry: &dyn TokenRegistry,
-    now: DateTime<Utc>,
-    typed: &str,
-) -> anyhow::Result<()> {
-    let presented = TokenDigest::of(typed.as_bytes());
-    let id = presented.map_or_else(|| TokenId::typed(typed), |digest| digest.id());
-    let token = registry.revoke(&id, now).await.context(OUT_OF_REACH)?;
-    let token = token.with_context(|| format!("there is no token {}", harmless(id.as_str())))?;
-    let revoked_at = token.revoked_at.unwrap_or(now);
-    let since = if revoked_at < now { "was revoked before, at" } else { "is revoked since" };
-    terminal::say(format!("Token {} {since} {}.", token.id(), shown(revoked_at)));
-    Ok(())
 }
 
 /// Why a command cannot go on; also what a schema from before there were tokens looks like.
@@ -117,6 +186,10 @@ fn shown(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
+fn exact(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
 /// A token as programs read it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -135,16 +208,15 @@ struct Listed<'a> {
 
 impl<'a> Listed<'a> {
     fn of(token: &'a Token, now: DateTime<Utc>) -> Self {
-        let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
         let standing: Standing = token.standing(now);
         Self {
             id: token.id().to_string(),
             role: token.role.as_str(),
             standing: standing.as_str(),
             name: token.name.as_deref(),
-            created_at: time(token.created_at),
-            expires_at: token.expires_at.map(time),
-            revoked_at: token.revoked_at.map(time),
+            created_at: exact(token.created_at),
+            expires_at: token.expires_at.map(exact),
+            revoked_at: token.revoked_at.map(exact),
         }
     }
 }

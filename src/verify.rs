@@ -6,14 +6,16 @@ mod file;
 mod numbers;
 mod queue;
 mod report;
+mod seals;
 mod statistics;
 
 use std::process::ExitCode;
 
 use common::{
     config::{Backends, Config},
-    domain::NumberCipher,
+    domain::{NumberCipher, Record},
     ports::backend::AuditPorts,
+    seals::SealKey,
 };
 
 use crate::compose::Installation;
@@ -22,7 +24,7 @@ use report::Report;
 /// Prints a line for each check. Success only when everything holds and nothing was out of reach.
 pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let installation = Installation::open_for_audit(&config).await?;
-    let AuditPorts { store, outbox, queue, ledger } = installation.backend.audit().await;
+    let AuditPorts { store, outbox, queue, ledger, records } = installation.backend.audit().await;
     let (store, queue) = (store.as_ref(), queue.as_ref());
     let cipher = NumberCipher::new(&installation.number_key);
 
@@ -34,6 +36,11 @@ pub async fn run(config: Config) -> anyhow::Result<ExitCode> {
     report.add("ticket numbers", numbers::check(store, &cipher).await);
     report.add("statistics", statistics::check(store).await);
     report.add("audit entries", statistics::check_audit_entries(store).await);
+    report.add("audit trails", statistics::check_trails(store).await);
+    let key = SealKey::new(&installation.number_key);
+    for record in Record::ALL {
+        report.add("audit seals", seals::check(records.as_ref(), &key, *record).await);
+    }
     report.add("events", events::check(outbox.as_ref()).await);
     report.add("dead letters", queue::check_dead_letters(queue).await);
     report.add("accounts", accounts::check(ledger.as_ref()).await);

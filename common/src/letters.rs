@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::{
     Cause,
     clock::Clock,
-    domain::{ActionKind, Actor, Because, OperatorAction, SubmissionId},
+    domain::{ActionKind, Actor, Because, OperatorAction, Origin, SubmissionId},
     envelope::{BODY_BYTES_MAX, SUBMISSIONS_MAX},
     ports::{
         actions::{ActionLog, RecordedAction},
@@ -74,6 +74,8 @@ struct Unrecorded(StoreError);
 pub struct Order {
     /// Who.
     pub actor: Actor,
+    /// From where.
+    pub origin: Origin,
     /// Why.
     pub because: Option<Because>,
 }
@@ -162,10 +164,11 @@ impl LetterOffice {
         &self,
         which: &Selection,
         actor: Actor,
+        origin: Origin,
         because: Because,
         pace: &dyn Pace,
     ) -> Result<Vec<LetterId>, LetterError> {
-        let order = Order { actor, because: Some(because) };
+        let order = Order { actor, origin, because: Some(because) };
         let recorder = self.recorder(ActionKind::Discard, &order, pace);
         Ok(self.letters.discard(which, &recorder).await?)
     }
@@ -212,6 +215,7 @@ impl Recorder<'_> {
         OperatorAction {
             acted_at: self.office.clock.now(),
             actor: self.order.actor.clone(),
+            origin: self.order.origin.clone(),
             action: self.action,
             subject: id.to_string(),
             details,

@@ -7,6 +7,7 @@ use std::{error::Error, iter};
 
 use tokio::task::JoinError;
 
+pub mod audit;
 pub mod claims;
 pub mod clock;
 pub mod cloud_event;
@@ -22,6 +23,7 @@ pub mod metrics;
 pub mod people;
 pub mod ports;
 pub mod retry;
+pub mod seals;
 pub mod telemetry;
 pub mod trace;
 

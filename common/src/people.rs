@@ -20,7 +20,8 @@ use crate::{
     Cause,
     clock::Clock,
     domain::{
-        ActionKind, Actor, Because, Email, OperatorAction, PersonHash, PersonKey, SubmissionId,
+        ActionKind, Actor, Because, Email, OperatorAction, Origin, PersonHash, PersonKey,
+        SubmissionId,
     },
     keys::{NumberKey, hex},
     ports::{
@@ -80,6 +81,8 @@ impl From<ConsumeError> for PeopleError {
 pub struct Order {
     /// Who.
     pub actor: Actor,
+    /// From where.
+    pub origin: Origin,
     /// Why, if they say so.
     pub because: Option<Because>,
     /// Their request.
@@ -291,6 +294,7 @@ impl PeopleOffice {
         OperatorAction {
             acted_at: self.clock.now(),
             actor: order.actor.clone(),
+            origin: order.origin.clone(),
             action,
             subject: hex(&person.0),
             details,

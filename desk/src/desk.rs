@@ -15,6 +15,7 @@ use common::{
         cases::{Author, Cases},
         dead_letters::Interrupted,
         exports::Exports,
+        records::Records,
         store::StoreError,
         tokens::{TokenReader, TokenRegistry},
     },
@@ -58,6 +59,8 @@ pub struct Desk {
     /// Cancelled when the role should end.
     pub stop: CancellationToken,
     transfers: Arc<Semaphore>,
+    /// All that is on record.
+    pub records: Arc<dyn Records>,
     actions: Arc<dyn ActionLog>,
     store: Condition,
     letters_reached: Condition,
@@ -92,6 +95,7 @@ impl Desk {
             clock,
             entropy,
             tokens: ports.operator.tokens,
+            records: ports.operator.records,
             actions: ports.operator.actions,
             store: Condition::new("what staff ask of the store"),
             letters_reached: Condition::new("what staff ask of the dead letters"),
@@ -131,6 +135,7 @@ impl Desk {
         let action = OperatorAction {
             acted_at: self.clock.now(),
             actor: actor(principal),
+            origin: principal.origin.clone(),
             action,
             subject: subject.to_owned(),
             details,

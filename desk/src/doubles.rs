@@ -14,17 +14,20 @@ use chrono::{DateTime, Utc};
 use common::{
     clock::{Clock, SystemEntropy},
     config::{AddressHeader, Limits},
-    domain::{OperatorAction, Role, SubmissionId, Token, TokenId, TokenSecret},
+    domain::{OperatorAction, Record, Role, SubmissionId, Token, TokenId, TokenSecret},
     keys::NumberKey,
     ports::{
         actions::{ActionLog, RecordedAction},
         backend::{DeskPorts, OperatorPorts},
+        events::Cursor,
         health::{Component, Figures, HealthProbe, Unhealthy},
         ledger::{Balance, Entry, Ledger},
         limits::{Decision, Limiter, PartitionKey, Rule, Slot, Tally},
+        records::{Content, RecordEntry, Records},
         store::StoreError,
         tokens::{TokenReader, TokenRegistry},
     },
+    seals::Seal,
 };
 use http::client::Peer;
 use tokio_util::sync::CancellationToken;
@@ -117,6 +120,16 @@ impl TokenRegistry for ScriptedStore {
         token.revoked_at.get_or_insert(now);
         Ok(Some(token.clone()))
     }
+
+    async fn expire(&self, id: &TokenId, at: DateTime<Utc>) -> Result<Option<Token>, StoreError> {
+        self.reached()?;
+        let mut tokens = self.tokens.lock().unwrap();
+        let Some(token) = tokens.iter_mut().find(|token| token.id() == *id) else {
+            return Ok(None);
+        };
+        token.expires_at = Some(token.expires_at.map_or(at, |before| before.min(at)));
+        Ok(Some(token.clone()))
+    }
 }
 
 #[async_trait]
@@ -132,6 +145,42 @@ impl ActionLog for ScriptedStore {
 
     async fn latest(&self, _limit: u32) -> Result<Vec<RecordedAction>, StoreError> {
         Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Records for ScriptedStore {
+    async fn entries(
+        &self,
+        record: Record,
+        after: Cursor,
+        limit: u32,
+    ) -> Result<Vec<RecordEntry>, StoreError> {
+        self.reached()?;
+        let actions = self.actions.lock().unwrap();
+        let there = actions.iter().zip(1..).filter(|_| record == Record::Actions);
+        let later = there.filter(|(_, position)| *position > after.position);
+        let entry = |(it, position): (&OperatorAction, u64)| RecordEntry {
+            place: Cursor { transaction: 0, position },
+            content: Content::Action(RecordedAction {
+                acted_at: it.acted_at,
+                actor: it.actor.to_string(),
+                action: it.action.to_string(),
+                subject: it.subject.clone(),
+                details: it.details.to_string(),
+                address: it.origin.address.clone(),
+                request_id: it.origin.request_id.clone(),
+            }),
+        };
+        Ok(later.map(entry).take(limit as usize).collect())
+    }
+
+    async fn seals(&self, _: Record, _: u64, _: u32) -> Result<Vec<Seal>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn last_seal(&self, _: Record) -> Result<Option<Seal>, StoreError> {
+        Ok(None)
     }
 }
 
@@ -234,6 +283,7 @@ impl Stage {
                 cases: cases.clone(),
                 exports: exports.clone(),
                 intakes: Arc::new(ScriptedIntakes(intake.clone())),
+                records: store.clone(),
             },
             health: Arc::new(Well),
         };

@@ -63,7 +63,7 @@ pub async fn show(
     fields.finish()?;
     let id = LetterId::new(id);
     let letter = if reveals {
-        let order = Order { actor: actor(&principal), because };
+        let order = order(&principal, because);
         desk.letters.reveal(&id, &order).await.map(|found| found.map(Shown::revealed))
     } else {
         desk.letters.show(&id).await.map(|found| found.map(Shown::masked))
@@ -82,7 +82,7 @@ pub async fn requeue(
     let mut fields = Fields::of_query(head.uri.query());
     let because = fields.optional("because", text(Because::parse));
     fields.finish()?;
-    let order = Order { actor: actor(&principal), because };
+    let order = order(&principal, because);
     let (wanted, pacing) = (Wanted::one(&id), Pacing::off());
     let done = desk.letters.requeue(&wanted.which, &order, &pacing).await;
     only(&desk, "Dead letter queued again", done)
@@ -99,7 +99,7 @@ pub async fn requeue_several(
     let pacing = Pacing::read(&mut fields);
     let because = fields.optional("because", text(Because::parse));
     fields.finish()?;
-    let order = Order { actor: actor(&principal), because };
+    let order = order(&principal, because);
     let wanted = wanted.ok_or(Problem::Internal)?;
     let done = desk.letters.requeue(&wanted.which, &order, &pacing).await;
     several(&desk, "Dead letters queued again", &wanted, &pacing, done)
@@ -117,7 +117,7 @@ pub async fn discard(
     fields.finish()?;
     let because = because.ok_or(Problem::Internal)?;
     let (wanted, pacing) = (Wanted::one(&id), Pacing::off());
-    let done = desk.letters.discard(&wanted.which, actor(&principal), because, &pacing).await;
+    let done = discarded(&desk, &principal, &wanted, because, &pacing).await;
     only(&desk, "Dead letter deleted", done)
 }
 
@@ -133,8 +133,24 @@ pub async fn discard_several(
     fields.finish()?;
     let (wanted, because) = (wanted.ok_or(Problem::Internal)?, because.ok_or(Problem::Internal)?);
     let pacing = Pacing::off();
-    let done = desk.letters.discard(&wanted.which, actor(&principal), because, &pacing).await;
+    let done = discarded(&desk, &principal, &wanted, because, &pacing).await;
     several(&desk, "Dead letters deleted", &wanted, &pacing, done)
+}
+
+/// What is wanted, by whom and from where.
+fn order(principal: &Principal, because: Option<Because>) -> Order {
+    Order { actor: actor(principal), origin: principal.origin.clone(), because }
+}
+
+async fn discarded(
+    desk: &Desk,
+    principal: &Principal,
+    wanted: &Wanted,
+    because: Because,
+    pacing: &Pacing,
+) -> Done {
+    let (actor, origin) = (actor(principal), principal.origin.clone());
+    desk.letters.discard(&wanted.which, actor, origin, because, pacing).await
 }
 
 async fn read(request: Request) -> Result<Fields, Problem> {

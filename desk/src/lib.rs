@@ -3,6 +3,7 @@
 //! `routes.rs` says who may do what; nothing is reached past it. Every request is let in by
 //! `gate.rs` first, and what changes anything is on record before it is done.
 
+mod audit;
 mod bulk;
 mod cell;
 mod changing;
@@ -17,6 +18,7 @@ mod letters;
 mod live;
 mod openapi;
 mod people;
+mod rotation;
 mod routes;
 mod shown;
 mod tickets;

@@ -1,5 +1,6 @@
 //! The desk's part of the `OpenAPI` document.
 
+pub mod audit;
 pub mod export;
 pub mod import;
 pub mod letters;
@@ -32,4 +33,5 @@ const GROUPS: &[(&str, &str)] = &[
     (letters::TAG, "What could not become a ticket."),
     (people::TAG, "What is stored about somebody, told and erased."),
     (tokens::TAG, "Who may ask for what only staff may."),
+    (audit::TAG, "What was done, by whom, when and from where."),
 ];

@@ -60,7 +60,8 @@ pub async fn export(
     let because = fields.optional("because", text(Because::parse));
     fields.finish()?;
     let email = email.ok_or(Problem::Internal)?;
-    let order = Order { actor: actor(&principal), because, trace };
+    let order =
+        Order { actor: actor(&principal), origin: principal.origin.clone(), because, trace };
     let export = desk.people.export(&email, after, limit, &order).await;
     let person = Person::of(desk.told_of_people(export)?);
     enveloped(Success::Found, "What is stored about the address", &person, desk.clock.now())
@@ -78,7 +79,8 @@ pub async fn erase(
     let because = because(&mut fields);
     fields.finish()?;
     let email = email.ok_or(Problem::Internal)?;
-    let order = Order { actor: actor(&principal), because, trace };
+    let order =
+        Order { actor: actor(&principal), origin: principal.origin.clone(), because, trace };
     let erased = desk.people.erase(&email, &order, Some(ERASING_WAIT)).await;
     let outcome = Outcome::from(desk.told_of_people(erased)?);
     enveloped(

@@ -20,15 +20,17 @@ use http::{
 };
 
 use crate::{
-    REQUEST_WAIT, bulk,
+    REQUEST_WAIT, audit, bulk,
     desk::Desk,
     export, gate, import, letters, live,
     openapi::{self, letters as described},
-    people, tickets, tokens,
+    people, rotation, tickets, tokens,
 };
 
 const TOKENS: &str = "/api/support/admin/tokens";
 const TOKEN: &str = "/api/support/admin/tokens/{id}";
+const ROTATE: &str = "/api/support/admin/tokens/{id}/rotate";
+const AUDIT: &str = "/api/support/admin/audit";
 
 /// What is below the staff's address and no route: asked for a token all the same.
 const ELSEWHERE: [&str; 3] =
@@ -80,6 +82,8 @@ pub fn all() -> Vec<Route> {
         get(TOKENS, ADMIN, tokens::list, openapi::tokens::list),
         post(TOKENS, ADMIN, tokens::create, openapi::tokens::create),
         delete(TOKEN, ADMIN, tokens::revoke, openapi::tokens::revoke),
+        post(ROTATE, ADMIN, rotation::rotate, openapi::tokens::rotate),
+        get(AUDIT, ADMIN, audit::export, openapi::audit::export),
         get(LETTERS, STAFF, letters::list, described::list),
         post(
             "/api/support/admin/dead-letters/requeue",
@@ -234,6 +238,8 @@ mod tests {
         ("DELETE", TOKEN, &[Role::Admin]),
         ("GET", EXPORT, &[Role::Admin, Role::Agent]),
         ("POST", IMPORT, &[Role::Admin]),
+        ("POST", ROTATE, &[Role::Admin]),
+        ("GET", AUDIT, &[Role::Admin]),
         ("GET", LETTERS, &[Role::Admin, Role::Agent]),
         ("GET", LETTER, &[Role::Admin, Role::Agent]),
         ("DELETE", LETTER, &[Role::Admin]),

@@ -151,7 +151,7 @@ fn standing() -> Object {
 }
 
 impl Listed {
-    fn of(token: &Token, now: DateTime<Utc>) -> Self {
+    pub fn of(token: &Token, now: DateTime<Utc>) -> Self {
         Self {
             id: token.id().to_string(),
             role: token.role.as_str(),
@@ -169,10 +169,10 @@ impl Listed {
 #[schema(as = NewStaffToken)]
 pub struct Made<'a> {
     #[serde(flatten)]
-    listed: Listed,
+    pub listed: Listed,
     /// The token itself: what is sent as `Authorization: Bearer …`. Kept nowhere but with you.
     #[schema(pattern = "^slt_[0-9a-f]{64}$")]
-    token: &'a str,
+    pub token: &'a str,
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@ use std::{net::IpAddr, sync::Arc};
 use axum::http::{HeaderMap, header, request::Parts};
 use common::{
     clock::Clock,
-    domain::{Name, Role, Standing, TokenDigest, TokenId},
+    domain::{Name, Origin, Role, Standing, TokenDigest, TokenId},
     ports::{limits, store::StoreError, tokens::TokenReader},
+    trace::Trace,
 };
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -29,6 +30,8 @@ pub struct Principal {
     pub token: Option<TokenId>,
     /// What the token's maker called it: a member of staff is known by that.
     pub name: Option<Name>,
+    /// From where.
+    pub origin: Origin,
 }
 
 /// Knows whom to let in.
@@ -79,12 +82,20 @@ impl Access {
         if known == Err(Problem::Unauthorized) {
             self.guesses.count(client).await?;
         }
-        known
+        known.map(|principal| Principal { origin: self.origin(head), ..principal })
+    }
+
+    fn origin(&self, head: &Parts) -> Origin {
+        let trace = head.extensions.get::<Trace>();
+        Origin {
+            address: Some(self.address(head).to_string()),
+            request_id: trace.map(|trace| trace.request_id.clone()),
+        }
     }
 
     async fn known(&self, presented: &[u8]) -> Result<Principal, Problem> {
         let principal = if self.is_admin(presented) {
-            Principal { role: Role::Admin, token: None, name: None }
+            Principal { role: Role::Admin, token: None, name: None, origin: Origin::default() }
         } else {
             let digest = TokenDigest::of(presented).ok_or(Problem::Unauthorized)?;
             self.look_up(digest).await?
@@ -126,7 +137,8 @@ impl Access {
         let token = found
             .filter(|token| token.digest == digest && token.standing(now) == Standing::Active)
             .ok_or(Problem::Unauthorized)?;
-        Ok(Principal { role: token.role, token: Some(id), name: token.name.map(Name::stored) })
+        let name = token.name.map(Name::stored);
+        Ok(Principal { role: token.role, token: Some(id), name, origin: Origin::default() })
     }
 }
 

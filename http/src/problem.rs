@@ -88,6 +88,8 @@ pub enum Problem {
     },
     /// 409: the submission is on its way to become a ticket, and nobody can write about it yet.
     TicketQueued,
+    /// 409: the token does not admit any more.
+    TokenNotActive,
     /// 409: the ticket is closed, and nobody writes about it any more.
     TicketClosed,
     /// 409: all or nothing was asked for, and something cannot be; nothing was changed.

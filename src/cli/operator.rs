@@ -2,8 +2,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser};
-use common::domain::{Name, Role, TimeSpan};
+use common::{
+    audit::Places,
+    domain::{Name, Overlap, Record, Role, TimeSpan},
+};
 
 /// What to do with tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
@@ -26,6 +30,16 @@ Examples:
   supportline token list
   supportline token list --json")]
     List(Listing),
+    /// Makes another token in the place of one, which goes on admitting for a while.
+    ///
+    /// The new one has the same name and role and is printed, once, alone on standard output. Both
+    /// admit until the overlap is over. Exits with 1 when there is no such token, or when it does not
+    /// admit any more.
+    #[command(after_help = "\
+Examples:
+  supportline token rotate 95344202d105
+  TOKEN=$(supportline token rotate 95344202d105 --overlap 2h --expires 90d)")]
+    Rotate(Rotation),
     /// Revokes a token: from the next request on it admits nobody, at any instance.
     ///
     /// Exits with 1 when there is no such token. One that was revoked before stays so.
@@ -50,8 +64,62 @@ pub struct NewToken {
     pub name: Option<String>,
     /// How long it admits: a whole number and s, m, h or d, at most 3650d. Not said: until it is
     /// revoked.
-    #[arg(long, value_name = "TIME", value_parser = time_span)]
-    pub expires: Option<Duration>,
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub expires: Option<TimeSpan>,
+}
+
+/// What is to take whose place, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Rotation {
+    /// The token's ID, as `token list` shows it, or the token itself.
+    pub id: String,
+    /// How long the old one goes on admitting: a whole number and s, m, h or d, at most 30d. It never
+    /// ends later than it was to. Not said: 1d.
+    #[arg(long, value_name = "TIME", value_parser = overlap, default_value = "1d",
+          hide_default_value = true)]
+    pub overlap: Overlap,
+    /// How long the new one admits: a whole number and s, m, h or d, at most 3650d. Not said: as long
+    /// as the old one was to.
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub expires: Option<TimeSpan>,
+}
+
+/// What to do with what is on record.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum AuditCommand {
+    /// Prints what is on record, a JSON object on each line, in the order of time.
+    ///
+    /// Every change of every ticket and all that operators and staff did beside that. That it was
+    /// printed is on record, too. Each line has a cursor, from which --after goes on.
+    #[command(after_help = "\
+Examples:
+  supportline audit export > audit.ndjson
+  supportline audit export --record actions --from 2026-11-01T00:00:00Z
+  supportline audit export --after \"$(tail -n 1 audit.ndjson | jq -r .cursor)\" >> audit.ndjson")]
+    Export(AuditExport),
+}
+
+/// What to print.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct AuditExport {
+    /// This record alone.
+    #[arg(long, value_name = "RECORD", value_parser = record())]
+    pub record: Option<Record>,
+    /// What is behind the line with this cursor.
+    #[arg(long, value_name = "CURSOR")]
+    pub after: Option<Places>,
+    /// What happened at this time (RFC 3339) or later.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<DateTime<Utc>>,
+    /// What happened before this time (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<DateTime<Utc>>,
+    /// What was done by this one, written as in a line.
+    #[arg(long, value_name = "ACTOR")]
+    pub actor: Option<String>,
+    /// What was done to the ticket with this ID.
+    #[arg(long, value_name = "ID")]
+    pub ticket: Option<String>,
 }
 
 /// How to list.
@@ -77,6 +145,15 @@ fn role() -> impl TypedValueParser<Value = Role> {
     PossibleValuesParser::new(words).try_map(|word| word.parse::<Role>())
 }
 
+fn record() -> impl TypedValueParser<Value = Record> {
+    let words = Record::ALL.iter().map(|record| record.as_str());
+    PossibleValuesParser::new(words).try_map(|word| word.parse::<Record>())
+}
+
+fn overlap(text: &str) -> Result<Overlap, String> {
+    Overlap::parse(text).map_err(|violation| format!("it {}", violation.detail))
+}
+
 fn label(text: &str) -> Result<String, String> {
     let label = Name::parse(text).map_err(|_| "accepted: 1 to 100 characters, on one line")?;
     Ok(label.as_str().to_owned())
@@ -84,8 +161,11 @@ fn label(text: &str) -> Result<String, String> {
 
 /// Reads a time such as `30d`.
 pub(super) fn time_span(text: &str) -> Result<Duration, String> {
-    let span = TimeSpan::parse(text).map_err(|violation| format!("it {}", violation.detail))?;
-    Ok(span.length())
+    span(text).map(TimeSpan::length)
+}
+
+fn span(text: &str) -> Result<TimeSpan, String> {
+    TimeSpan::parse(text).map_err(|violation| format!("it {}", violation.detail))
 }
 
 #[cfg(test)]

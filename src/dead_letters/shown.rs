@@ -122,6 +122,8 @@ pub fn log_json(actions: &[RecordedAction]) -> serde_json::Result<String> {
             action: &it.action,
             subject: &it.subject,
             details: serde_json::from_str(&it.details)?,
+            address: it.address.as_deref(),
+            request_id: it.request_id.as_deref(),
         })
     });
     serde_json::to_string_pretty(&rows.collect::<serde_json::Result<Vec<_>>>()?)
@@ -140,6 +142,10 @@ struct LogRow<'a> {
     action: &'a str,
     subject: &'a str,
     details: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
 }
 
 /// A letter as programs read it.

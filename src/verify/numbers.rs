@@ -190,6 +190,10 @@ mod tests {
         async fn unaudited(&self) -> Result<u64, StoreError> {
             Ok(0)
         }
+
+        async fn untold(&self) -> Result<u64, StoreError> {
+            Ok(0)
+        }
     }
 
     fn cipher() -> NumberCipher {

@@ -31,6 +31,17 @@ pub async fn check_audit_entries(store: &dyn StoreAudit) -> Result<Finding, Stor
     })
 }
 
+/// Whether each ticket's trail tells of all its changes.
+pub async fn check_trails(store: &dyn StoreAudit) -> Result<Finding, StoreError> {
+    let untold = store.untold().await?;
+    Ok(if untold == 0 {
+        Finding::Holds("every change of every ticket has its audit entry".to_owned())
+    } else {
+        let untold = thousands(untold);
+        Finding::Fails(format!("{untold} tickets have changes that no audit entry tells of"))
+    })
+}
+
 /// What is tallied by the names of staff, which are not told.
 const OF_MEMBERS: [&str; 3] = ["assigned", "resolved_by", "resolution_ms_by"];
 

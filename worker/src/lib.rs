@@ -12,9 +12,13 @@ mod numbers;
 mod refresher;
 mod relay;
 mod retention;
+mod sealer;
 mod state;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use common::{
     clock::{Clock, Entropy},
@@ -37,6 +41,7 @@ use crate::{
     refresher::Refresher,
     relay::Relay,
     retention::Retention,
+    sealer::Sealer,
 };
 
 /// How a worker works.
@@ -62,7 +67,14 @@ pub async fn run(
 ) {
     let stored = Arc::new(Notify::new());
     let (woken, time) = (Arc::clone(&stored), Arc::clone(&clock));
-    let relay = Relay::new(ports.outbox, ports.events, woken, time, entropy.as_ref());
+    let is_relaying = Arc::<AtomicBool>::default();
+    let sealer = Sealer::new(
+        ports.records,
+        &settings.number_key,
+        Arc::clone(&clock),
+        Arc::clone(&is_relaying),
+    );
+    let relay = Relay::new(ports.outbox, ports.events, woken, time, entropy.as_ref(), is_relaying);
     measure::begin();
     let tools = Tools {
         consumers: ports.consumers,
@@ -79,7 +91,11 @@ pub async fn run(
     let relay = Arc::new(relay);
     let relay_again = move |stop| Arc::clone(&relay).run(stop);
     let relaying = tokio::spawn(revive("relay", relay_again, relay_stop.clone()));
+    let sealer = Arc::new(sealer);
+    let sealing = Arc::clone(&sealer);
+    let seal_again = move |stop| Arc::clone(&sealing).run(stop);
     let mut tasks = JoinSet::new();
+    tasks.spawn(revive("sealer", seal_again, stop.clone()));
     for _ in 0..settings.lanes {
         tasks.spawn(keep_alive(Lane::new(tools.clone()), state.clone(), stop.clone()));
     }
@@ -101,6 +117,7 @@ pub async fn run(
     if let Err(error) = relaying.await {
         error!(error = ended(&error), "the relay's keeper died");
     }
+    sealer.finish().await;
 }
 
 /// Runs something, and runs it again when it panics, until `stop`.

@@ -5,7 +5,13 @@
 //! publishes again what that one did not get to write down: every event at least once, and the first
 //! time each is heard, those of one ticket in their order.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use backon::BackoffBuilder;
 use common::{
@@ -68,6 +74,8 @@ pub(crate) struct Relay {
     stored: Arc<Notify>,
     clock: Arc<dyn Clock>,
     name: String,
+    /// Whether this worker has the lease, as far as it knows.
+    is_serving: Arc<AtomicBool>,
 }
 
 /// The time for which a relay holds the lease.
@@ -103,10 +111,11 @@ impl Relay {
         stored: Arc<Notify>,
         clock: Arc<dyn Clock>,
         entropy: &dyn Entropy,
+        is_serving: Arc<AtomicBool>,
     ) -> Self {
         let mut name = [0; 8];
         entropy.fill(&mut name);
-        Self { outbox, events, stored, clock, name: hex(&name) }
+        Self { outbox, events, stored, clock, name: hex(&name), is_serving }
     }
 
     /// Relays until `stop`, and then what is left.
@@ -136,7 +145,9 @@ impl Relay {
 
     /// One term, if the lease is to be had.
     async fn serve(&self, stop: &CancellationToken) -> Result<(), RelayError> {
-        let Some(mut term) = self.take().await? else {
+        let term = self.take().await?;
+        self.is_serving.store(term.is_some(), Ordering::Relaxed);
+        let Some(mut term) = term else {
             measure::outbox(&[], self.clock.now());
             return Ok(());
         };

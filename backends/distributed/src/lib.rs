@@ -177,6 +177,7 @@ impl common::ports::backend::Backend for Backend {
             cache: Arc::new(self.cache.clone()),
             outbox: Arc::new(self.worker_store.clone()),
             events: self.broker.event_publisher(),
+            records: Arc::new(self.worker_store.clone()),
         }
     }
 
@@ -185,6 +186,7 @@ impl common::ports::backend::Backend for Backend {
         AuditPorts {
             outbox: store.clone(),
             ledger: store.clone(),
+            records: store.clone(),
             store,
             queue: Arc::new(self.broker.clone()),
         }
@@ -208,6 +210,7 @@ impl common::ports::backend::Backend for Backend {
             dead_letters: Arc::new(self.broker.clone()),
             ledger: store.clone(),
             actions: store.clone(),
+            records: store.clone(),
             people: store.clone(),
             cases: store,
             exports: Arc::new(self.edge_store.clone()),

@@ -166,6 +166,7 @@ impl common::ports::backend::Backend for Backend {
             cache: self.cache.clone(),
             outbox: self.store.clone(),
             events: self.hub.clone(),
+            records: self.store.clone(),
         }
     }
 
@@ -174,6 +175,7 @@ impl common::ports::backend::Backend for Backend {
             store: self.store.clone(),
             outbox: self.store.clone(),
             ledger: self.store.clone(),
+            records: self.store.clone(),
             queue: self.inspector(),
         }
     }
@@ -203,6 +205,7 @@ impl common::ports::backend::Backend for Backend {
             }),
             people: self.store.clone(),
             cases: self.store.clone(),
+            records: self.store.clone(),
         }
     }
 

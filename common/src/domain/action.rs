@@ -37,10 +37,20 @@ impl fmt::Display for Actor {
     }
 }
 
+/// From where somebody does something. At the machine itself there is neither.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Origin {
+    /// Their address.
+    pub address: Option<String>,
+    /// Their request.
+    pub request_id: Option<String>,
+}
+
 words! {
     /// What is done, as the record calls it.
-    ActionKind: "dead-letter.reveal, dead-letter.requeue, dead-letter.discard, token.create, token.revoke, \
-                 ticket.view, ticket.export, ticket.import, person.export, person.erase" {
+    ActionKind: "dead-letter.reveal, dead-letter.requeue, dead-letter.discard, token.create, token.rotate, \
+                 token.revoke, ticket.view, ticket.export, ticket.import, person.export, person.erase, \
+                 audit.export" {
         /// Somebody was shown what a submitter wrote.
         Reveal = "dead-letter.reveal",
         /// It was put back into the queue.
@@ -49,6 +59,8 @@ words! {
         Discard = "dead-letter.discard",
         /// A staff token was made.
         TokenCreate = "token.create",
+        /// Another was made in its place, and it was given an end.
+        TokenRotate = "token.rotate",
         /// It was revoked.
         TokenRevoke = "token.revoke",
         /// Somebody was shown a ticket.
@@ -61,6 +73,18 @@ words! {
         PersonExport = "person.export",
         /// It was erased.
         PersonErase = "person.erase",
+        /// The record itself was read.
+        AuditExport = "audit.export",
+    }
+}
+
+words! {
+    /// What is on record: one of two.
+    Record: "tickets, actions" {
+        /// Every change of every ticket.
+        Tickets = "tickets",
+        /// What operators and staff do beside that.
+        Actions = "actions",
     }
 }
 
@@ -71,6 +95,8 @@ pub struct OperatorAction {
     pub acted_at: DateTime<Utc>,
     /// Who.
     pub actor: Actor,
+    /// From where.
+    pub origin: Origin,
     /// What.
     pub action: ActionKind,
     /// What it is done to.

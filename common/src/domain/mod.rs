@@ -16,7 +16,7 @@ mod time_span;
 mod token;
 mod work;
 
-pub use action::{ActionKind, Actor, Because, OperatorAction};
+pub use action::{ActionKind, Actor, Because, OperatorAction, Origin, Record};
 pub use dead_letter::DeadLetterCode;
 pub use event::{Event, EventId, EventKind};
 pub use field::{ClientTimestamp, Email, Message, Name, PageUrl, RuleViolation, UserAgent, UserId};
@@ -31,7 +31,7 @@ pub use submission::{Fingerprint, Form, KeyHash, Submission};
 pub use tally::{Bucket, DayTally, Done, QUARTER, Tallies, Times, retallied};
 pub use ticket::{NewTicket, Priority, Status, StatusChange, Subject, Ticket, UnknownWord};
 pub use time_span::TimeSpan;
-pub use token::{Role, Standing, Token, TokenDigest, TokenId, TokenSecret};
+pub use token::{Overlap, Role, Standing, Token, TokenDigest, TokenId, TokenSecret};
 pub use work::{
     Assignment, Case, Change, Entry, Outcome, Post, PostKind, Refused, TAGS_MAX, Tag, Work,
 };

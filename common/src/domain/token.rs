@@ -1,13 +1,16 @@
 //! Staff tokens: what a program or a person shows to be let in.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::ticket::{UnknownWord, words};
+use super::{
+    RuleViolation, TimeSpan,
+    ticket::{UnknownWord, words},
+};
 use crate::{clock::Entropy, keys::hex};
 
 /// What a token begins with, so that people and scanners for leaked secrets know one when they see
@@ -157,6 +160,37 @@ pub struct Token {
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
+/// How long a token goes on admitting beside the one made in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overlap(Duration);
+
+impl Overlap {
+    /// The longest.
+    pub const MAX: Duration = Duration::from_hours(30 * 24);
+
+    /// A whole number and s, m, h or d, from a second to thirty days.
+    pub fn parse(text: &str) -> Result<Self, RuleViolation> {
+        let span = TimeSpan::parse(text).ok().map(TimeSpan::length);
+        span.filter(|span| *span <= Self::MAX).map(Self).ok_or_else(|| {
+            let detail = "must be a duration from 1s to 30d in s, m, h or d, such as 1d";
+            RuleViolation::new("invalid_overlap", detail)
+        })
+    }
+
+    /// When one that begins now is over.
+    #[must_use]
+    pub fn end(self, now: DateTime<Utc>) -> DateTime<Utc> {
+        now + self.0
+    }
+}
+
+/// A day.
+impl Default for Overlap {
+    fn default() -> Self {
+        Self(Duration::from_hours(24))
+    }
+}
+
 /// Whether a token admits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
@@ -185,6 +219,25 @@ impl Token {
     #[must_use]
     pub fn id(&self) -> TokenId {
         self.digest.id()
+    }
+
+    /// A token in its place: of the same name, by which a member of staff is known, and the same role.
+    /// It ends after the time given, or when this one was to.
+    #[must_use]
+    pub fn successor(
+        &self,
+        secret: &TokenSecret,
+        now: DateTime<Utc>,
+        lifetime: Option<TimeSpan>,
+    ) -> Self {
+        Self {
+            digest: secret.digest(),
+            name: self.name.clone(),
+            role: self.role,
+            created_at: now,
+            expires_at: lifetime.map_or(self.expires_at, |lifetime| Some(lifetime.after(now))),
+            revoked_at: None,
+        }
     }
 
     /// Whether it admits at `now`.
@@ -245,6 +298,17 @@ mod tests {
             ["", "95344202d10", "95344202d1055", "95344202D105", "9534420 d105", "é5344202d10"]
         {
             assert_eq!(TokenId::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_overlap_is_a_day_or_as_long_as_is_said_up_to_thirty() {
+        let now = DateTime::UNIX_EPOCH;
+        let length = |overlap: Overlap| overlap.end(now) - now;
+        assert_eq!(length(Overlap::default()), TimeDelta::days(1));
+        assert_eq!(length(Overlap::parse("30d").unwrap()), TimeDelta::days(30));
+        for text in ["", "0s", "31d", "721h", "1"] {
+            assert_eq!(Overlap::parse(text).unwrap_err().code, "invalid_overlap", "{text}");
         }
     }
 

@@ -153,7 +153,7 @@ fn office(room: usize) -> (LetterOffice, Story) {
 }
 
 fn ada() -> Order {
-    Order { actor: Actor::User("ada".to_owned()), because: None }
+    Order { actor: Actor::User("ada".to_owned()), origin: Origin::default(), because: None }
 }
 
 fn row(action: &str, number: u8, because: &str) -> String {
@@ -184,7 +184,10 @@ async fn what_is_tried_again_is_entered_into_the_ledger_before() {
 async fn what_is_discarded_is_struck_out_of_the_ledger_and_says_why() {
     let (office, story) = office(1);
     let (actor, because) = (ada().actor, Because::parse("spam").unwrap());
-    let error = office.discard(&Selection::All, actor, because, &AtOnce).await.unwrap_err();
+    let error = office
+        .discard(&Selection::All, actor, Origin::default(), because, &AtOnce)
+        .await
+        .unwrap_err();
     assert!(matches!(error, LetterError::Unrecorded { handled: 2, .. }), "{error}");
     let row = |number| row("discard", number, "\"because\":\"spam\",");
     let expected = [row(1), row(2), "struck out".to_owned(), "handled 1".to_owned()];

@@ -24,8 +24,12 @@ pub struct RecordedAction {
     pub action: String,
     /// What it was done to.
     pub subject: String,
-    /// What else is to be known, as JSON.
+    /// What else is to be known, as JSON, to the letter.
     pub details: String,
+    /// The address that they did it from, of staff.
+    pub address: Option<String>,
+    /// The request that did it, of staff.
+    pub request_id: Option<String>,
 }
 
 /// Keeps the record, common to all instances.

@@ -4,6 +4,7 @@
 //! - `an_audit_sees_every_number`;
 //! - `an_audit_finds_a_wrong_statistic`;
 //! - `an_audit_finds_a_ticket_without_its_audit_entry`;
+//! - `an_audit_finds_a_trail_with_a_gap`;
 //! - `an_audit_counts_the_events_that_were_not_published`.
 
 use async_trait::async_trait;
@@ -66,6 +67,10 @@ pub trait StoreAudit: Send + Sync {
 
     /// How many tickets lack the audit entry of their creation.
     async fn unaudited(&self) -> Result<u64, StoreError>;
+
+    /// How many tickets have a trail that does not tell of each of their changes once, from the first
+    /// to the last.
+    async fn untold(&self) -> Result<u64, StoreError>;
 }
 
 /// The outbox's half.

@@ -18,6 +18,7 @@ use super::{
     limits::Limiter,
     people::People,
     queue::{ConsumerSource, Publisher, Receipt},
+    records::{Records, SealSetter},
     statistics::{StatisticsCache, StatisticsReader},
     store::{StoreError, TicketReader, TicketWriter},
     tokens::{TokenReader, TokenRegistry},
@@ -71,6 +72,8 @@ pub struct WorkerPorts {
     pub outbox: Arc<dyn Outbox>,
     /// Where the relay publishes them.
     pub events: Arc<dyn EventPublisher>,
+    /// What is sealed.
+    pub records: Arc<dyn SealSetter>,
 }
 
 /// What `verify` looks into.
@@ -83,6 +86,8 @@ pub struct AuditPorts {
     pub queue: Arc<dyn QueueAudit>,
     /// What was accepted and not heard of.
     pub ledger: Arc<dyn Ledger>,
+    /// What is on record, and its seals.
+    pub records: Arc<dyn Records>,
 }
 
 /// What an operator's commands lean on.
@@ -103,6 +108,8 @@ pub struct OperatorPorts {
     pub people: Arc<dyn People>,
     /// Their tickets, with all that was said about them.
     pub cases: Arc<dyn Cases>,
+    /// All that is on record.
+    pub records: Arc<dyn Records>,
 }
 
 /// What an import leans on.

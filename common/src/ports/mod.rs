@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod limits;
 pub mod people;
 pub mod queue;
+pub mod records;
 pub mod statistics;
 pub mod store;
 pub mod tokens;

@@ -4,6 +4,7 @@
 //! - `a_token_reads_back_as_it_was_registered`;
 //! - `a_token_once_revoked_stays_revoked_since_then`, for every reader from the moment that the
 //!   registry says so;
+//! - `a_token_ends_no_later_than_it_was_to`: a new end counts only where it is earlier;
 //! - `a_token_nobody_registered_is_not_found`;
 //! - `tokens_are_listed_in_the_order_of_their_making`.
 
@@ -33,4 +34,8 @@ pub trait TokenRegistry: Send + Sync {
     /// Revokes a token at `now`, unless it was before; the token as it is then. `None` where there
     /// is none.
     async fn revoke(&self, id: &TokenId, now: DateTime<Utc>) -> Result<Option<Token>, StoreError>;
+
+    /// Lets a token end at this time, unless it ends before; the token as it is then. `None` where
+    /// there is none.
+    async fn expire(&self, id: &TokenId, at: DateTime<Utc>) -> Result<Option<Token>, StoreError>;
 }

@@ -51,6 +51,11 @@ impl Heard {
         assert!(violations.is_empty(), "{method} {path}: {self:?}, and the document:\n{told}");
     }
 
+    /// The body as it is.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }

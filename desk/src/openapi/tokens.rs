@@ -8,8 +8,11 @@ use http::{
 };
 use serde_json::{Value, json};
 
-use super::schemas::{body, envelope, id, of_every_route, role};
-use crate::tokens::{Listed, Made, Tokens};
+use super::schemas::{body, envelope, id, of_every_route, parameter, role};
+use crate::{
+    rotation::Rotated,
+    tokens::{Listed, Made, Tokens},
+};
 
 pub const TAG: &str = "Staff tokens";
 
@@ -71,6 +74,53 @@ pub fn revoke(schemas: &mut Schemas) -> Operation {
         problems: [of_every_route(), vec![Problem::TokenNotFound, unknown_parameter()]].concat(),
         ..Operation::new("revokeToken", TAG, "Revoke a staff token")
     }
+}
+
+/// `POST /api/support/admin/tokens/{id}/rotate`
+pub fn rotate(schemas: &mut Schemas) -> Operation {
+    let told = Answer::enveloped::<Rotated<'_>>(Success::Created, "The new token.", schemas);
+    let (mut rotated, mut previous) = (example("active"), example("active"));
+    rotated["id"] = "1c5a0d7e92b4".into();
+    rotated["token"] = format!("slt_{}", "0123456789abcdef".repeat(4)).into();
+    previous["expiresAt"] = "2026-11-23T10:30:00.000Z".into();
+    rotated["previous"] = previous;
+    let example = envelope("Staff token rotated; it is not shown again", &rotated);
+    let span = json!({"type": "string", "pattern": "^[0-9]+[smhd]$"});
+    Operation {
+        description: "Makes a token of the same name and role, shown in this answer and never in \
+                      another, and gives the old one an end: both admit until then. An end that \
+                      the old one had before stays."
+            .to_owned(),
+        parameters: vec![
+            id("Which token.", "^[0-9a-f]{12}$", ID),
+            parameter(
+                "overlap",
+                "How long the old one goes on admitting, at most 30d; a day, if not said.",
+                &span,
+                "2h",
+            ),
+            parameter(
+                "expiresIn",
+                "How long the new one admits, at most 3650d; not said, as long as the old one was \
+                 to.",
+                &span,
+                "90d",
+            ),
+        ],
+        answers: vec![told.example("rotated", "A new token", &example)],
+        problems: [
+            of_every_route(),
+            vec![Problem::TokenNotFound, Problem::TokenNotActive, bad_overlap()],
+        ]
+        .concat(),
+        ..Operation::new("rotateToken", TAG, "Rotate a staff token")
+    }
+}
+
+fn bad_overlap() -> Problem {
+    let detail = "must be a duration from 1s to 30d in s, m, h or d, such as 1d".to_owned();
+    let violation = FieldError { pointer: "/overlap".into(), code: "invalid_overlap", detail };
+    Problem::InvalidParameters(vec![violation])
 }
 
 fn unknown_parameter() -> Problem {

@@ -212,7 +212,8 @@ async fn a_token_admits_to_its_role_and_no_other() {
     let stage = Stage::new();
     for role in Role::ALL {
         let (bearer, id) = registered(&stage, *role, |_| {});
-        let principal = Principal { role: *role, token: Some(id), name: None };
+        let origin = Origin { address: Some("192.0.2.1".to_owned()), request_id: None };
+        let principal = Principal { role: *role, token: Some(id), name: None, origin };
         assert_eq!(admitted(&stage, &[&bearer], EVERY_ROLE).await, Ok(principal.clone()));
         assert_eq!(admitted(&stage, &[&bearer], &[*role]).await, Ok(principal));
         let others: Vec<_> = Role::ALL.iter().copied().filter(|other| other != role).collect();

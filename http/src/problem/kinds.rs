@@ -21,6 +21,7 @@ impl Problem {
             Self::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, "not_acceptable"),
             Self::WrongTransition { .. } => (StatusCode::CONFLICT, "transition_not_allowed"),
             Self::TicketQueued => (StatusCode::CONFLICT, "ticket_queued"),
+            Self::TokenNotActive => (StatusCode::CONFLICT, "token_not_active"),
             Self::TicketClosed => (StatusCode::CONFLICT, "ticket_closed"),
             Self::NotTogether(_) => (StatusCode::CONFLICT, "not_together"),
             Self::Stale => (StatusCode::PRECONDITION_FAILED, "stale"),
@@ -84,6 +85,9 @@ impl Problem {
             ),
             Self::TicketQueued => {
                 ("Ticket queued", "It is on its way to become a ticket. Write again in a moment.")
+            }
+            Self::TokenNotActive => {
+                ("Token not active", "The token was revoked or has expired: make a new one.")
             }
             Self::TicketClosed => ("Ticket closed", "Nobody writes about a closed ticket."),
             Self::NotTogether(_) => (

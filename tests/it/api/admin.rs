@@ -64,7 +64,7 @@ on_both! {
         whoever_guesses_is_heard_no_further_by_staff_routes_either_distributed;
 }
 
-fn plan(plan: Plan) -> Plan {
+pub fn plan(plan: Plan) -> Plan {
     let plan = plan.with_desk().with_env("SUPPORT_REPLY_WAIT", "0s");
     plan.with_env("SUPPORT_LIMIT_GUESSES", "20/10m")
 }

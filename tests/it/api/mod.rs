@@ -15,6 +15,7 @@ mod health;
 mod limits;
 mod look_ups;
 pub mod metrics;
+mod on_record;
 mod paths;
 mod prefer;
 mod problems;

@@ -20,6 +20,7 @@ pub mod document;
 pub mod event_stream;
 pub mod example;
 pub mod folder;
+pub mod forgery;
 pub mod form;
 pub mod instance;
 pub mod link;

@@ -6,7 +6,7 @@ use super::invoke;
 use crate::bed::folder::Folder;
 
 /// The commands that take settings.
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 20] = [
     "serve",
     "ingest",
     "desk",
@@ -17,7 +17,9 @@ const COMMANDS: [&str; 18] = [
     "probe",
     "token create",
     "token list",
+    "token rotate",
     "token revoke",
+    "audit export",
     "dead-letters list",
     "dead-letters show",
     "dead-letters requeue",
@@ -27,7 +29,7 @@ const COMMANDS: [&str; 18] = [
     "export",
 ];
 /// Those that take none.
-const WITHOUT_SETTINGS: [&str; 4] = ["completions", "man", "token", "dead-letters"];
+const WITHOUT_SETTINGS: [&str; 5] = ["completions", "man", "token", "audit", "dead-letters"];
 
 async fn help(arguments: &[&str]) -> String {
     let folder = Folder::new("help");

@@ -94,10 +94,39 @@ async fn a_token_expires(system: &TestSystem) {
     assert_eq!(standing, "expired");
 }
 
+async fn a_token_is_rotated(system: &TestSystem) {
+    let (old, id) = create(system, &["--role", "stats", "--name", "Ada"]).await;
+    let output = system.run(&["token", "rotate", &id, "--overlap", "6s", "--expires=30d"]).await;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let new = output.stdout.trim_end().to_owned();
+    assert_eq!((new.len(), output.stdout.lines().count()), (68, 1));
+    assert!(output.stderr.contains(&format!("Token {id} admits until 20")), "{output:?}");
+    let client = system.client();
+    assert_eq!((status(client, &old).await, status(client, &new).await), (200, 200));
+    let list = listed(system).await;
+    let told: Vec<_> = list.iter().filter(|it| it["name"] == "Ada").collect();
+    assert_eq!((told.len(), &told[0]["standing"]), (2, &json!("active")));
+    until(Duration::from_secs(20), "the overlap is over", async || {
+        status(client, &old).await == 401
+    })
+    .await;
+    assert_eq!(status(client, &new).await, 200);
+    let again = system.run(&["token", "rotate", &id]).await;
+    assert_eq!(only_line(&again, 1), format!("error: token {id} is expired: make a new one"));
+    let log = system.run(&["dead-letters", "log", "--json"]).await.stdout;
+    let log: Vec<Value> = serde_json::from_str(&log).unwrap();
+    let done: Vec<_> =
+        log.iter().filter(|it| it["subject"] == id).map(|it| &it["action"]).collect();
+    assert_eq!(done, ["token.rotate", "token.create"]);
+    assert!(log.iter().all(|it| it["actor"].as_str().unwrap().starts_with("user:")));
+    assert!(!log.iter().any(|it| it.to_string().contains(&new[4..20])));
+}
+
 #[tokio::test]
 async fn tokens_are_made_and_revoked_beside_a_running_installation_embedded() {
     let system = TestSystem::embedded().await;
     a_tokens_life(&system, 1).await;
+    a_token_is_rotated(&system).await;
     a_token_expires(&system).await;
     // And beside none: the next one that runs knows them.
     system.stop_gracefully().await;
@@ -115,6 +144,7 @@ async fn tokens_are_made_and_revoked_beside_a_running_installation_distributed()
     let backing = Servers::shared().await.backing().await;
     let system = TestSystem::distributed(backing).with_ingest(2).await;
     a_tokens_life(&system, 2).await;
+    a_token_is_rotated(&system).await;
     a_token_expires(&system).await;
 }
 
@@ -151,6 +181,12 @@ async fn what_is_asked_wrongly_is_told_and_nothing_is_made() {
         &["token", "create", "--role", "admin", "extra"],
         &["token", "create", "--role", "admin", "--listen", "127.0.0.1:1"],
         &["token", "revoke"],
+        &["token", "rotate"],
+        &["token", "rotate", "95344202d105", "--overlap", "31d"],
+        &["audit"],
+        &["audit", "export", "--record", "all"],
+        &["audit", "export", "--after", "7"],
+        &["audit", "export", "--from", "yesterday"],
         &["token", "list", "--all"],
         &["token", "make"],
     ] {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use common::clock::{Clock, SystemClock};
-use common::domain::{ActionKind, Actor, Because, OperatorAction, Role, TokenId};
+use common::domain::{ActionKind, Actor, Because, OperatorAction, Origin, Role, TokenId};
 use common::letters::{AtOnce, LetterOffice, Order};
 use common::ports::actions::RecordedAction;
 use common::ports::dead_letters::Selection;
@@ -32,6 +32,10 @@ fn actions() -> Vec<OperatorAction> {
         // Each a little earlier than the one before: the order is that of the record.
         acted_at: now - TimeDelta::milliseconds(number),
         actor,
+        origin: Origin {
+            address: (number > 0).then(|| "192.0.2.1".to_owned()),
+            request_id: (number > 1).then(|| "«r» \"7\"".to_owned()),
+        },
         action: *action,
         subject: format!("letter \"{number}\""),
         details: json!({"because": "'; DROP TABLE tickets; -- \u{1f469}", "z": [1], "a": null}),
@@ -46,6 +50,8 @@ fn recorded(action: &OperatorAction) -> RecordedAction {
         action: action.action.to_string(),
         subject: action.subject.clone(),
         details: action.details.to_string(),
+        address: action.origin.address.clone(),
+        request_id: action.origin.request_id.clone(),
     }
 }
 
@@ -85,14 +91,16 @@ async fn what_is_done_to_letters_is_on_record(it: Installation) {
     let ports = it.backend.operator().await;
     let office = LetterOffice::new(&ports, Arc::new(SystemClock));
     let ada = Actor::User("ada".to_owned());
-    let order = Order { actor: ada.clone(), because: None };
+    let origin =
+        Origin { address: Some("2001:db8::7".to_owned()), request_id: Some("r-7".to_owned()) };
+    let order = Order { actor: ada.clone(), origin: origin.clone(), because: None };
     assert!(office.show(&buried[0].id).await.unwrap().is_some());
     assert_eq!(office.log(10).await.unwrap(), [], "a masked letter may be seen by anybody");
     office.reveal(&buried[0].id, &order).await.unwrap().unwrap();
     let first = Selection::These([buried[0].id.clone()].into());
     assert_eq!(office.requeue(&first, &order, &AtOnce).await.unwrap().len(), 1);
     let because = Because::parse("spam").unwrap();
-    office.discard(&Selection::All, ada, because, &AtOnce).await.unwrap();
+    office.discard(&Selection::All, ada, origin, because, &AtOnce).await.unwrap();
 
     let mut log = office.log(10).await.unwrap();
     log.reverse();
@@ -102,6 +110,8 @@ async fn what_is_done_to_letters_is_on_record(it: Installation) {
         let told = (row.actor.as_str(), row.action.as_str(), row.subject.as_str());
         let action = format!("dead-letter.{action}");
         assert_eq!(told, ("user:ada", &*action, buried[letter].id.as_str()));
+        let from = (row.address.as_deref(), row.request_id.as_deref());
+        assert_eq!(from, (Some("2001:db8::7"), Some("r-7")));
         let details: Value = serde_json::from_str(&row.details).unwrap();
         assert_eq!(details["code"], "rejected");
         assert_eq!(details["submissions"], json!([submissions[letter].id.to_string()]));
@@ -120,7 +130,8 @@ async fn a_discarded_letter_is_not_missed(it: Installation) {
     ports.ledger.enter(&entries).await.unwrap();
     let office = LetterOffice::new(&ports, Arc::new(SystemClock));
     let because = Because::parse("spam").unwrap();
-    office.discard(&Selection::All, Actor::AdminKey, because, &AtOnce).await.unwrap();
+    let (admin, origin) = (Actor::AdminKey, Origin::default());
+    office.discard(&Selection::All, admin, origin, because, &AtOnce).await.unwrap();
     assert_eq!(ports.ledger.balance().await.unwrap(), Balance::default());
     assert_eq!(list(&*ports.dead_letters, 10).await, []);
 }

@@ -13,6 +13,7 @@ on_both_backends! {
     an_audit_sees_every_number,
     an_audit_finds_a_wrong_statistic,
     an_audit_finds_a_ticket_without_its_audit_entry,
+    an_audit_finds_a_trail_with_a_gap,
     an_audit_counts_the_events_that_were_not_published,
     an_empty_installation_has_nothing_to_find,
 }
@@ -88,8 +89,41 @@ async fn an_audit_finds_a_wrong_statistic(it: Installation) {
 
 async fn an_audit_finds_a_ticket_without_its_audit_entry(it: Installation) {
     it.backend.worker().await.tickets.insert(&tickets(0..10)).await.unwrap();
-    it.tamper("DELETE FROM audit_entries WHERE position % 5 = 0").await;
+    it.forge("DELETE FROM audit_entries WHERE position % 5 = 0").await;
     assert_eq!(it.backend.audit().await.store.unaudited().await.unwrap(), 2);
+}
+
+async fn an_audit_finds_a_trail_with_a_gap(it: Installation) {
+    it.backend.worker().await.tickets.insert(&tickets(0..10)).await.unwrap();
+    let audit = it.backend.audit().await.store;
+    it.tamper("UPDATE tickets SET version = 3").await;
+    assert_eq!(audit.untold().await.unwrap(), 10);
+    for version in [
+        "INSERT INTO audit_entries (ticket_id, version, kind, at, actor, request_id, traceparent) \
+         SELECT id, 2, 'ticket.noted', submitted_at, 'x', 'r', 't' FROM tickets",
+        "INSERT INTO audit_entries (ticket_id, version, kind, at, actor, request_id, traceparent) \
+         SELECT id, 3, 'ticket.noted', submitted_at, 'x', 'r', 't' FROM tickets",
+    ] {
+        it.tamper(version).await;
+    }
+    assert_eq!(audit.untold().await.unwrap(), 0);
+    for (count, harm) in (1..).zip([
+        "DELETE FROM audit_entries WHERE version = 1 AND ticket_id = \
+         (SELECT id FROM tickets WHERE number = 'SUP-2026-000000')",
+        "DELETE FROM audit_entries WHERE version = 2 AND ticket_id = \
+         (SELECT id FROM tickets WHERE number = 'SUP-2026-000001')",
+        "DELETE FROM audit_entries WHERE version = 3 AND ticket_id = \
+         (SELECT id FROM tickets WHERE number = 'SUP-2026-000002')",
+        "DELETE FROM audit_entries WHERE version > 0 AND ticket_id = \
+         (SELECT id FROM tickets WHERE number = 'SUP-2026-000003')",
+        "UPDATE audit_entries SET version = 2 WHERE version = 3 AND ticket_id = \
+         (SELECT id FROM tickets WHERE number = 'SUP-2026-000004')",
+        "UPDATE audit_entries SET version = 4 WHERE version = 1 AND ticket_id = \
+         (SELECT id FROM tickets WHERE number = 'SUP-2026-000005')",
+    ]) {
+        it.forge(harm).await;
+        assert_eq!(audit.untold().await.unwrap(), count, "{harm}");
+    }
 }
 
 async fn an_audit_counts_the_events_that_were_not_published(it: Installation) {
@@ -115,6 +149,7 @@ async fn an_empty_installation_has_nothing_to_find(it: Installation) {
     assert_eq!(audit.store.numbers(None, 10).await.unwrap(), []);
     assert_eq!(audit.store.deviations().await.unwrap(), []);
     assert_eq!(audit.store.unaudited().await.unwrap(), 0);
+    assert_eq!(audit.store.untold().await.unwrap(), 0);
     assert_eq!(audit.outbox.head().await.unwrap(), Cursor::START);
     assert_eq!(audit.outbox.unpublished(Cursor::START).await.unwrap(), 0);
     assert_eq!(audit.queue.depths().await.unwrap(), Depths::default());

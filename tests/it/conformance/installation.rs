@@ -21,6 +21,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use crate::bed::folder::Folder;
+use crate::bed::forgery;
 use crate::bed::servers::{Backing, Servers};
 use crate::bed::wait::until;
 
@@ -194,6 +195,16 @@ impl Installation {
     /// Runs a statement behind the backend's back.
     pub async fn tamper(&self, statement: &'static str) {
         self.try_to_tamper(statement).await.unwrap();
+    }
+
+    /// The same by somebody who has taken away what keeps the record as it is.
+    pub async fn forge(&self, statement: &'static str) {
+        match &self.place {
+            Place::Embedded(folder) => forgery::in_sqlite(folder, statement).await,
+            Place::Distributed(backing) => {
+                forgery::in_postgres(&backing.database_url, statement).await;
+            }
+        }
     }
 
     /// The same, where the database may refuse.

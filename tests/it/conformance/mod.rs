@@ -17,6 +17,7 @@ mod limits;
 mod overseers;
 mod people;
 mod queue;
+mod records;
 mod statistics;
 mod store;
 mod tokens;

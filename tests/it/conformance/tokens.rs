@@ -10,6 +10,7 @@ use super::on_both_backends;
 on_both_backends! {
     a_token_reads_back_as_it_was_registered,
     a_token_once_revoked_stays_revoked_since_then,
+    a_token_ends_no_later_than_it_was_to,
     a_token_nobody_registered_is_not_found,
     tokens_are_listed_in_the_order_of_their_making,
 }
@@ -60,6 +61,22 @@ async fn a_token_once_revoked_stays_revoked_since_then(it: Installation) {
     assert_eq!(edge.tokens.find(&other.id()).await.unwrap(), Some(other), "no other");
 }
 
+async fn a_token_ends_no_later_than_it_was_to(it: Installation) {
+    let (operator, edge) = (it.backend.operator().await, it.backend.edge().await);
+    let (rotated, other) = (token(Role::Agent, 0), token(Role::Agent, 1));
+    for token in [&rotated, &other] {
+        operator.tokens.register(token).await.unwrap();
+    }
+    for (days, ends_after) in [(9, 9), (10, 9), (2, 2), (3, 2)] {
+        let at = rotated.created_at + TimeDelta::days(days);
+        let expires_at = Some(rotated.created_at + TimeDelta::days(ends_after));
+        let expected = Some(Token { expires_at, ..rotated.clone() });
+        assert_eq!(operator.tokens.expire(&rotated.id(), at).await.unwrap(), expected);
+        assert_eq!(edge.tokens.find(&rotated.id()).await.unwrap(), expected);
+    }
+    assert_eq!(edge.tokens.find(&other.id()).await.unwrap(), Some(other), "no other");
+}
+
 async fn a_token_nobody_registered_is_not_found(it: Installation) {
     let (operator, edge) = (it.backend.operator().await, it.backend.edge().await);
     operator.tokens.register(&token(Role::Admin, 0)).await.unwrap();
@@ -67,6 +84,7 @@ async fn a_token_nobody_registered_is_not_found(it: Installation) {
         let id = TokenId::typed(id);
         assert_eq!(edge.tokens.find(&id).await.unwrap(), None);
         assert_eq!(operator.tokens.revoke(&id, SystemClock.now()).await.unwrap(), None);
+        assert_eq!(operator.tokens.expire(&id, SystemClock.now()).await.unwrap(), None);
     }
 }
 

@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::DateTime;
 use common::clock::{SystemClock, SystemEntropy};
-use common::domain::{Event, EventId};
+use common::domain::{Event, EventId, Record};
 use common::ports::backend::WorkerPorts;
-use common::ports::events::{EventPublishError, EventPublisher};
+use common::ports::events::{Cursor, EventPublishError, EventPublisher};
+use common::ports::records::{RecordEntry, Records};
 use common::ports::store::StoreError;
+use common::seals::{Chain, Seal, SealKey};
 use lapin::options::{BasicGetOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use sqlx::{Connection, Executor, PgConnection};
@@ -241,14 +244,21 @@ async fn a_dump_in_another_server_is_noticed_and_can_be_translated() {
     worker.outbox.release("a").await.unwrap();
     let waiting = store(&it, 5..8).await;
 
+    let sealed = sealed(&entries(&*worker.records, 8).await);
+    assert!(worker.records.set(Record::Tickets, &sealed).await.unwrap());
+
     // The other server had come much further.
-    it.tamper(
+    it.forge(
         "UPDATE audit_entries \
          SET transaction_id = (transaction_id::text::bigint + 4000000000)::text::xid8",
     )
     .await;
     it.tamper(
         "UPDATE relay SET transaction_id = (transaction_id::text::bigint + 4000000000)::text::xid8",
+    )
+    .await;
+    it.forge(
+        "UPDATE audit_seals SET transaction_id = (transaction_id::text::bigint + 4000000000)::text::xid8",
     )
     .await;
     let told = worker.outbox.lease("b", Duration::ZERO).await.unwrap_err();
@@ -265,4 +275,34 @@ async fn a_dump_in_another_server_is_noticed_and_can_be_translated() {
         left == waiting
     })
     .await;
+
+    // What was sealed there is what is sealed here, and goes on.
+    let seal = worker.records.last_seal(Record::Tickets).await.unwrap().unwrap();
+    let under = entries(&*worker.records, 8).await;
+    assert_eq!(Seal { place: sealed.place, ..seal.clone() }, sealed);
+    assert_eq!(self::sealed(&under), seal);
+    store(&it, 8..9).await;
+    let all = entries(&*worker.records, 9).await;
+    assert_eq!(all[..8], under, "what comes later is behind it");
+}
+
+/// What there is of the record of tickets, once nothing can be put before so many any more.
+async fn entries(records: &dyn Records, count: usize) -> Vec<RecordEntry> {
+    let mut entries = Vec::new();
+    until(DEADLINE, "they can be read", async || {
+        entries = records.entries(Record::Tickets, Cursor::START, 100).await.unwrap();
+        entries.len() == count
+    })
+    .await;
+    entries
+}
+
+/// A seal over all of these.
+fn sealed(entries: &[RecordEntry]) -> Seal {
+    let key = SealKey::new(&number_key());
+    let mut chain = Chain::behind(&key, Record::Tickets, None);
+    for entry in entries {
+        chain.pass(&entry.content);
+    }
+    chain.seal(entries.last().unwrap().place, DateTime::UNIX_EPOCH)
 }

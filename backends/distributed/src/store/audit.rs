@@ -88,6 +88,13 @@ impl StoreAudit for Store {
         let count = within(SCAN_DEADLINE, query.fetch_one(&mut connection)).await?;
         u64::try_from(count).map_err(|_| StoreError::Corrupt("count".to_owned()))
     }
+
+    async fn untold(&self) -> Result<u64, StoreError> {
+        let query = sqlx::query_scalar::<_, i64>(include_str!("../../sql/audit_untold.sql"));
+        let mut connection = self.unhurried().await?;
+        let count = within(SCAN_DEADLINE, query.fetch_one(&mut connection)).await?;
+        u64::try_from(count).map_err(|_| StoreError::Corrupt("count".to_owned()))
+    }
 }
 
 #[async_trait]

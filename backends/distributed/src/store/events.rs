@@ -142,7 +142,7 @@ impl EntryRow {
     }
 }
 
-fn place(transaction: i64, position: i64) -> Result<Cursor, StoreError> {
+pub(super) fn place(transaction: i64, position: i64) -> Result<Cursor, StoreError> {
     let unsigned = |value: i64| u64::try_from(value).ok();
     let cursor = unsigned(transaction)
         .zip(unsigned(position))

@@ -9,6 +9,7 @@ mod ledger;
 mod loan;
 mod migrations;
 mod people;
+mod records;
 mod statistics;
 mod tickets;
 mod tokens;

@@ -49,6 +49,13 @@ impl TokenRegistry for Store {
         let row = bounded(async { query.fetch_optional(&mut *self.lend().await?).await }).await?;
         row.map(Token::try_from).transpose()
     }
+
+    async fn expire(&self, id: &TokenId, at: DateTime<Utc>) -> Result<Option<Token>, StoreError> {
+        let query = sqlx::query_as::<_, TokenRow>(include_str!("../../sql/expire_token.sql"));
+        let query = query.bind(id.as_str()).bind(at);
+        let row = bounded(async { query.fetch_optional(&mut *self.lend().await?).await }).await?;
+        row.map(Token::try_from).transpose()
+    }
 }
 
 #[derive(FromRow)]

@@ -54,6 +54,8 @@ struct NewRow {
     action: &'static str,
     subject: String,
     details: String,
+    address: Option<String>,
+    request_id: Option<String>,
 }
 
 impl From<&OperatorAction> for NewRow {
@@ -64,25 +66,29 @@ impl From<&OperatorAction> for NewRow {
             action: it.action.as_str(),
             subject: it.subject.clone(),
             details: it.details.to_string(),
+            address: it.origin.address.clone(),
+            request_id: it.origin.request_id.clone(),
         }
     }
 }
 
 #[derive(FromRow)]
-struct ActionRow {
+pub(super) struct ActionRow {
     acted_at: String,
     actor: String,
     action: String,
     subject: String,
     details: String,
+    address: Option<String>,
+    request_id: Option<String>,
 }
 
 impl TryFrom<ActionRow> for RecordedAction {
     type Error = StoreError;
 
     fn try_from(row: ActionRow) -> Result<Self, StoreError> {
-        let ActionRow { acted_at, actor, action, subject, details } = row;
+        let ActionRow { acted_at, actor, action, subject, details, address, request_id } = row;
         let acted_at = read("operator_actions", &subject, "acted_at", &acted_at)?;
-        Ok(Self { acted_at, actor, action, subject, details })
+        Ok(Self { acted_at, actor, action, subject, details, address, request_id })
     }
 }

@@ -116,6 +116,14 @@ impl StoreAudit for Store {
             .map_err(failure)?;
         Ok(count.unsigned_abs())
     }
+
+    async fn untold(&self) -> Result<u64, StoreError> {
+        let count: i64 = sqlx::query_scalar(include_str!("../../sql/audit_untold.sql"))
+            .fetch_one(&self.readers)
+            .await
+            .map_err(failure)?;
+        Ok(count.unsigned_abs())
+    }
 }
 
 #[async_trait]

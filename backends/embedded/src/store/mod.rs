@@ -12,6 +12,7 @@ mod events;
 mod exports;
 mod ledger;
 mod people;
+mod records;
 mod statistics;
 mod tickets;
 mod tokens;

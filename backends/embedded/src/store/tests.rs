@@ -68,6 +68,7 @@ async fn the_schema_is_made_once_and_every_table_of_it_is_strict() {
         names,
         [
             "audit_entries",
+            "audit_seals",
             "dead_letters",
             "erasures",
             "idempotency_keys",

@@ -43,6 +43,11 @@ impl TokenRegistry for Store {
         let row = self.write(Revoke { id: id.clone(), now }).await?;
         row.map(Token::try_from).transpose()
     }
+
+    async fn expire(&self, id: &TokenId, at: DateTime<Utc>) -> Result<Option<Token>, StoreError> {
+        let row = self.write(Expire { id: id.clone(), at }).await?;
+        row.map(Token::try_from).transpose()
+    }
 }
 
 struct Register(Token);
@@ -78,6 +83,24 @@ impl Work for Revoke {
         sqlx::query_as(include_str!("../../sql/revoke_token.sql"))
             .bind(self.id.as_str())
             .bind(time_text(self.now))
+            .fetch_optional(connection)
+            .await
+            .map_err(failure)
+    }
+}
+
+struct Expire {
+    id: TokenId,
+    at: DateTime<Utc>,
+}
+
+impl Work for Expire {
+    type Answer = Option<TokenRow>;
+
+    async fn run(self, connection: &mut SqliteConnection) -> Result<Self::Answer, StoreError> {
+        sqlx::query_as(include_str!("../../sql/expire_token.sql"))
+            .bind(self.id.as_str())
+            .bind(time_text(self.at))
             .fetch_optional(connection)
             .await
             .map_err(failure)

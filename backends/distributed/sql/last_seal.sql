@@ -1,0 +1,6 @@
+-- last_seal: the last seal of the record $1.
+SELECT number, transaction_id::text::bigint AS transaction_id, position, entries, digest, sealed_at
+FROM audit_seals
+WHERE record = $1
+ORDER BY number DESC
+LIMIT 1
