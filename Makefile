@@ -39,7 +39,7 @@ INTEGRATION = cargo test --workspace --test it
 MEASURED = cargo test --release --workspace --test it --
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check counts unit integration deps load corpus progress limits times staff events transfers chaos kills restarts outage spool oracle bench mutants previous bench-smoke openapi deny doc clean
+.PHONY: help run test check counts unit integration deps load corpus progress limits times staff events search transfers chaos kills restarts outage spool oracle bench mutants previous bench-smoke openapi deny doc clean
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -97,6 +97,10 @@ times: deps ## The other promises that are times: answers while servers are away
 
 events: deps ## Events while their relay is killed again and again: TICKETS=10000 KILLS=20 SEED=7
 	TICKETS=$(TICKETS) KILLS=$(KILLS) SEED=$(SEED) $(MEASURED) flow::events::events_survive --nocapture
+
+search: TICKETS = 1000000
+search: deps ## Searches and lists among many tickets: TICKETS=1000000
+	ALONE=1 TICKETS=$(TICKETS) $(MEASURED) flow::search --nocapture --test-threads=1
 
 chaos: deps ## Faults everywhere, nothing lost: SEED=7 RUNS=100 SECONDS=12 CONNECTIONS=256 NODES=1
 	SEED=$(SEED) RUNS=$(RUNS) SECONDS=$(SECONDS) CONNECTIONS=$(CONNECTIONS) $(MEASURED) chaos::chaos_$(if $(filter 3,$(NODES)),among_three,loses) --nocapture

@@ -16,6 +16,7 @@ use common::{
         dead_letters::Interrupted,
         exports::Exports,
         records::Records,
+        search::TicketIndex,
         store::StoreError,
         tokens::{TokenReader, TokenRegistry},
     },
@@ -35,7 +36,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{REQUEST_WAIT, Settings, gate::Gate, live::Live};
+use crate::{REQUEST_WAIT, Settings, gate::Gate, listing::Cursors, live::Live};
 
 /// Exports and imports at a time. Each reads or writes as fast as it can be taken, beside everybody
 /// else's work.
@@ -61,6 +62,8 @@ pub struct Desk {
     transfers: Arc<Semaphore>,
     /// All that is on record.
     pub records: Arc<dyn Records>,
+    pub index: Arc<dyn TicketIndex>,
+    pub cursors: Cursors,
     actions: Arc<dyn ActionLog>,
     store: Condition,
     letters_reached: Condition,
@@ -92,6 +95,8 @@ impl Desk {
             intakes: ports.operator.intakes,
             number_key: Arc::clone(&settings.number_key),
             transfers: Arc::new(Semaphore::new(TRANSFERS_MAX)),
+            index: ports.index,
+            cursors: Cursors::new(key),
             clock,
             entropy,
             tokens: ports.operator.tokens,

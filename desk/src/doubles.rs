@@ -2,6 +2,7 @@
 
 mod cases;
 mod heard;
+mod index;
 mod letters;
 mod people;
 mod transfers;
@@ -36,6 +37,7 @@ use tower::ServiceExt;
 use crate::{Settings, desk::Desk, routes};
 pub use cases::{ScriptedCases, ScriptedFeed};
 pub use heard::Heard;
+pub use index::ScriptedIndex;
 pub use letters::ScriptedLetters;
 pub use people::ScriptedPeople;
 pub use transfers::{ScriptedExports, ScriptedIntake, ScriptedIntakes};
@@ -260,6 +262,7 @@ pub struct Stage {
     pub people: Arc<ScriptedPeople>,
     pub exports: Arc<ScriptedExports>,
     pub intake: Arc<ScriptedIntake>,
+    pub index: Arc<ScriptedIndex>,
 }
 
 impl Stage {
@@ -269,10 +272,12 @@ impl Stage {
         let people = Arc::new(ScriptedPeople { cases: cases.clone(), ..ScriptedPeople::default() });
         let (exports, intake) =
             (Arc::<ScriptedExports>::default(), Arc::<ScriptedIntake>::default());
+        let index = Arc::<ScriptedIndex>::default();
         let ports = DeskPorts {
             tokens: store.clone(),
             limiter: Arc::new(NoLimiter),
             cases: cases.clone(),
+            index: index.clone(),
             feed: feed.clone(),
             operator: OperatorPorts {
                 tokens: store.clone(),
@@ -299,6 +304,7 @@ impl Stage {
             exports,
             intake,
             people,
+            index,
         }
     }
 

@@ -15,6 +15,7 @@ mod fields;
 mod gate;
 pub mod import;
 mod letters;
+mod listing;
 mod live;
 mod openapi;
 mod people;

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod export;
 pub mod import;
 pub mod letters;
+pub mod listing;
 pub mod people;
 pub mod schemas;
 pub mod tickets;

@@ -22,10 +22,12 @@ use http::{
 use crate::{
     REQUEST_WAIT, audit, bulk,
     desk::Desk,
-    export, gate, import, letters, live,
+    export, gate, import, letters, listing, live,
     openapi::{self, letters as described},
     people, rotation, tickets, tokens,
 };
+
+const TICKETS: &str = "/api/support/admin/tickets";
 
 const TOKENS: &str = "/api/support/admin/tokens";
 const TOKEN: &str = "/api/support/admin/tokens/{id}";
@@ -79,6 +81,7 @@ impl Route {
 /// Every route there is.
 pub fn all() -> Vec<Route> {
     vec![
+        get(TICKETS, STAFF, listing::list, openapi::listing::list),
         get(TOKENS, ADMIN, tokens::list, openapi::tokens::list),
         post(TOKENS, ADMIN, tokens::create, openapi::tokens::create),
         delete(TOKEN, ADMIN, tokens::revoke, openapi::tokens::revoke),
@@ -233,6 +236,7 @@ mod tests {
     /// Who may do what, written down once more: a route that is not here fails the test, and so does
     /// one whose roles were changed only there.
     const MATRIX: &[(&str, &str, &[Role])] = &[
+        ("GET", TICKETS, &[Role::Admin, Role::Agent]),
         ("GET", TOKENS, &[Role::Admin]),
         ("POST", TOKENS, &[Role::Admin]),
         ("DELETE", TOKEN, &[Role::Admin]),

@@ -120,7 +120,8 @@ pub fn limit(fields: &mut Fields) -> u32 {
     fields.optional("limit", text(|text| number(text, LIMIT_MAX))).unwrap_or(LIMIT_DEFAULT)
 }
 
-fn number(text: &str, max: u32) -> Result<u32, RuleViolation> {
+/// A whole number from 1 on.
+pub fn number(text: &str, max: u32) -> Result<u32, RuleViolation> {
     let number = text.bytes().all(|it| it.is_ascii_digit()).then(|| text.parse().ok()).flatten();
     let detail = || format!("must be a whole number from 1 to {max}");
     number

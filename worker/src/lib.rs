@@ -6,6 +6,7 @@
 mod batch;
 #[cfg(test)]
 mod doubles;
+mod indexer;
 mod lane;
 mod measure;
 mod numbers;
@@ -36,6 +37,7 @@ use tracing::error;
 pub use state::State;
 
 use crate::{
+    indexer::Indexer,
     lane::{Lane, Tools},
     numbers::Numbers,
     refresher::Refresher,
@@ -107,7 +109,10 @@ pub async fn run(
     }
     let refresher = Refresher::new(ports.statistics, ports.cache, clock, entropy.as_ref());
     let refresher = Arc::new(refresher);
-    tasks.spawn(revive("refresher", move |stop| Arc::clone(&refresher).run(stop), stop));
+    let refresh_again = move |stop| Arc::clone(&refresher).run(stop);
+    tasks.spawn(revive("refresher", refresh_again, stop.clone()));
+    let indexer = Arc::new(Indexer::new(ports.search));
+    tasks.spawn(revive("indexer", move |stop| Arc::clone(&indexer).run(stop), stop));
     while let Some(end) = tasks.join_next().await {
         if let Err(error) = end {
             error!(error = ended(&error), "a worker's task died");

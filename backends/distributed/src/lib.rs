@@ -178,6 +178,7 @@ impl common::ports::backend::Backend for Backend {
             outbox: Arc::new(self.worker_store.clone()),
             events: self.broker.event_publisher(),
             records: Arc::new(self.worker_store.clone()),
+            search: Arc::new(self.worker_store.clone()),
         }
     }
 
@@ -197,6 +198,7 @@ impl common::ports::backend::Backend for Backend {
             tokens: Arc::new(self.edge_store.clone()),
             limiter: Arc::new(SharedLimiter::new(self.redis(), None)),
             cases: Arc::new(self.edge_store.clone()),
+            index: Arc::new(self.edge_store.clone()),
             feed: self.broker.feed(),
             operator: self.operator().await,
             health: self.health(&self.edge_store),

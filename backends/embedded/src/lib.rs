@@ -167,6 +167,7 @@ impl common::ports::backend::Backend for Backend {
             outbox: self.store.clone(),
             events: self.hub.clone(),
             records: self.store.clone(),
+            search: self.store.clone(),
         }
     }
 
@@ -185,6 +186,7 @@ impl common::ports::backend::Backend for Backend {
             tokens: self.store.clone(),
             limiter: self.limiter.clone(),
             cases: self.store.clone(),
+            index: self.store.clone(),
             feed: self.hub.clone(),
             operator: self.operator().await,
             health: self.health(),

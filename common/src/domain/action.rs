@@ -49,7 +49,7 @@ pub struct Origin {
 words! {
     /// What is done, as the record calls it.
     ActionKind: "dead-letter.reveal, dead-letter.requeue, dead-letter.discard, token.create, token.rotate, \
-                 token.revoke, ticket.view, ticket.export, ticket.import, person.export, person.erase, \
+                 token.revoke, ticket.view, ticket.list, ticket.export, ticket.import, person.export, person.erase, \
                  audit.export" {
         /// Somebody was shown what a submitter wrote.
         Reveal = "dead-letter.reveal",
@@ -65,6 +65,8 @@ words! {
         TokenRevoke = "token.revoke",
         /// Somebody was shown a ticket.
         TicketView = "ticket.view",
+        /// Tickets were listed or searched.
+        TicketList = "ticket.list",
         /// Tickets were taken elsewhere.
         TicketExport = "ticket.export",
         /// Tickets were taken over from elsewhere.

@@ -8,6 +8,7 @@ mod field;
 mod id;
 mod number;
 mod person;
+mod query;
 mod statistics;
 mod submission;
 mod tally;
@@ -23,6 +24,7 @@ pub use field::{ClientTimestamp, Email, Message, Name, PageUrl, RuleViolation, U
 pub use id::{SubmissionId, SubmissionIds};
 pub use number::{MalformedNumber, NumberCipher, TicketNumber};
 pub use person::{PersonHash, PersonKey};
+pub use query::{Between, Filters, Place, Search, Sort, TicketPage, TicketQuery};
 pub use statistics::{
     BACKLOG_DAYS, DAYS_MAX, DAYS_RECENT, DAYS_TOLD, Day, Statistics, UnknownCount, days_before,
     recounted,

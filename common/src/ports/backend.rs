@@ -19,6 +19,7 @@ use super::{
     people::People,
     queue::{ConsumerSource, Publisher, Receipt},
     records::{Records, SealSetter},
+    search::{SearchWriter, TicketIndex},
     statistics::{StatisticsCache, StatisticsReader},
     store::{StoreError, TicketReader, TicketWriter},
     tokens::{TokenReader, TokenRegistry},
@@ -74,6 +75,8 @@ pub struct WorkerPorts {
     pub events: Arc<dyn EventPublisher>,
     /// What is sealed.
     pub records: Arc<dyn SealSetter>,
+    /// Where tickets are made ready to be searched.
+    pub search: Arc<dyn SearchWriter>,
 }
 
 /// What `verify` looks into.
@@ -137,6 +140,8 @@ pub struct DeskPorts {
     pub limiter: Arc<dyn Limiter>,
     /// The tickets they work on.
     pub cases: Arc<dyn Cases>,
+    /// Where those are listed and searched.
+    pub index: Arc<dyn TicketIndex>,
     /// Where changes are heard of.
     pub feed: Arc<dyn Feed>,
     /// What staff may do there.

@@ -17,6 +17,7 @@ pub mod limits;
 pub mod people;
 pub mod queue;
 pub mod records;
+pub mod search;
 pub mod statistics;
 pub mod store;
 pub mod tokens;

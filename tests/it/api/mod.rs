@@ -13,6 +13,7 @@ mod examples;
 mod headers;
 mod health;
 mod limits;
+mod listing;
 mod look_ups;
 pub mod metrics;
 mod on_record;

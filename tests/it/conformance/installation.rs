@@ -192,6 +192,21 @@ impl Installation {
         }
     }
 
+    /// Runs a statement behind the backend's back, and says how many rows it changed.
+    pub async fn tampered(&self, statement: &'static str) -> u64 {
+        match &self.place {
+            Place::Embedded(folder) => {
+                let url = format!("sqlite:{}", folder.join("data/supportline.db").display());
+                let mut connection = SqliteConnection::connect(&url).await.unwrap();
+                connection.execute(sqlx::query(statement)).await.unwrap().rows_affected()
+            }
+            Place::Distributed(backing) => {
+                let mut connection = PgConnection::connect(&backing.database_url).await.unwrap();
+                connection.execute(sqlx::query(statement)).await.unwrap().rows_affected()
+            }
+        }
+    }
+
     /// Runs a statement behind the backend's back.
     pub async fn tamper(&self, statement: &'static str) {
         self.try_to_tamper(statement).await.unwrap();

@@ -18,6 +18,7 @@ mod progress;
 mod progress_crowd;
 mod relays;
 mod retention;
+mod search;
 mod seeded_text;
 mod spread;
 pub mod stored;

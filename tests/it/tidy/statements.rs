@@ -9,6 +9,9 @@ const BACKENDS: [&str; 2] = ["distributed", "embedded"];
 
 /// Statements of one backend alone, and why the other has none.
 const WITHOUT_A_TWIN: &[(&str, &str, &str)] = &[
+    ("embedded", "advance_search.sql", "Postgres does it inside take_in; SQLite cannot"),
+    ("embedded", "entries_to_take_in.sql", "Postgres does it inside take_in; SQLite cannot"),
+    ("embedded", "forget_erased.sql", "Postgres does it inside take_in; SQLite cannot"),
     ("embedded", "change_statistics.sql", "Postgres does it inside commit_steps; SQLite cannot"),
     ("embedded", "delete_tags.sql", "Postgres does it inside commit_steps; SQLite cannot"),
     (

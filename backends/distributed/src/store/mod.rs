@@ -10,6 +10,7 @@ mod loan;
 mod migrations;
 mod people;
 mod records;
+mod search;
 mod statistics;
 mod tickets;
 mod tokens;
@@ -71,6 +72,8 @@ impl Store {
                 ("lock_timeout", "2s"),
                 // An answer is a promise: the server's own setting may be weaker.
                 ("synchronous_commit", "on"),
+                // What is planned for a large table would be compiled for longer than it then runs.
+                ("jit", "off"),
                 // Every start but the first would log that the migrations' table exists.
                 ("client_min_messages", "warning"),
             ]);

@@ -13,6 +13,7 @@ mod exports;
 mod ledger;
 mod people;
 mod records;
+mod search;
 mod statistics;
 mod tickets;
 mod tokens;

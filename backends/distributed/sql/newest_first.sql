@@ -1,0 +1,15 @@
+-- newest_first: of the listed tickets, of one of the statuses $1, those submitted before the
+-- place ($12, $13), the last submitted first, $14 at most. Behind `listed`.
+--
+-- One walk through the index for each status, which ends after $14 tickets, wherever it begins.
+SELECT page.id, (extract(EPOCH FROM page.submitted_at) * 1000)::bigint AS key
+FROM unnest($1) AS asked (status)
+CROSS JOIN LATERAL (
+    SELECT id, submitted_at
+    FROM listed
+    WHERE listed.status = asked.status AND submitted_at >= $7 AND (submitted_at, id) < ($12, $13)
+    ORDER BY submitted_at DESC, id DESC
+    LIMIT $14
+) AS page
+ORDER BY page.submitted_at DESC, page.id DESC
+LIMIT $14

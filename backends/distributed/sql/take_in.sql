@@ -1,0 +1,60 @@
+-- take_in: takes in what the next $1 audit entries tell of, and says how many there were. One worker at a
+-- time: another that wants to do the same has nothing to do, and waits for nobody.
+--
+-- A ticket is taken in when it is made: what it is searched by does not change. One that is not there any
+-- more is forgotten, at the latest when the entry of its erasure is read. What a statement does that
+-- began before another moved the progress on is done twice, which changes nothing.
+WITH turn AS MATERIALIZED (
+    SELECT transaction_id, position
+    FROM search_progress
+    WHERE pg_try_advisory_xact_lock(hashtext('supportline.search'))
+),
+entries AS MATERIALIZED (
+    SELECT transaction_id, position, ticket_id, kind
+    FROM audit_entries
+    WHERE
+        (transaction_id, position) > ((SELECT transaction_id FROM turn), (SELECT position FROM turn))
+        AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+    ORDER BY transaction_id, position
+    LIMIT $1
+),
+taken_in AS (
+    INSERT INTO ticket_search (ticket_id, place, email, document)
+    SELECT
+        tickets.id,
+        entries.position,
+        lower(tickets.email),
+        setweight(to_tsvector('simple', plain.codes), 'A')
+        || setweight(to_tsvector('simple', plain.name), 'B')
+        || setweight(to_tsvector('simple', plain.message), 'C')
+    FROM entries
+    JOIN tickets ON tickets.id = entries.ticket_id
+    -- Without the punctuation of ASCII, of which the parser would make addresses, paths and numbers.
+    CROSS JOIN LATERAL (SELECT '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~' AS marks) AS all_of
+    CROSS JOIN LATERAL (
+        SELECT
+            translate(tickets.number || ' ' || tickets.email, marks, repeat(' ', 32)) AS codes,
+            translate(tickets.name, marks, repeat(' ', 32)) AS name,
+            translate(tickets.message, marks, repeat(' ', 32)) AS message
+    ) AS plain
+    WHERE entries.kind = 'ticket.created'
+    ON CONFLICT DO NOTHING
+),
+forgotten AS (
+    DELETE FROM ticket_search
+    USING entries
+    WHERE
+        ticket_search.ticket_id = entries.ticket_id
+        AND NOT EXISTS (SELECT FROM tickets WHERE tickets.id = entries.ticket_id)
+),
+moved_on AS (
+    UPDATE search_progress
+    SET transaction_id = last.transaction_id, position = last.position
+    FROM
+        turn,
+        (SELECT transaction_id, position FROM entries ORDER BY transaction_id DESC, position DESC LIMIT 1) AS last
+    WHERE
+        search_progress.transaction_id = turn.transaction_id
+        AND search_progress.position = turn.position
+)
+SELECT count(*)::integer FROM entries

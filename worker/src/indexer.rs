@@ -1,0 +1,141 @@
+//! Takes tickets in to be searched, behind their making.
+//!
+//! What a search needs costs as much as storing the ticket does. So it is not done on the way, and while
+//! tickets come faster than both can be done it is the search that waits.
+
+use std::{sync::Arc, time::Duration};
+
+use backon::BackoffBuilder;
+use common::{
+    chain,
+    ports::{search::SearchWriter, store::StoreError},
+    retry::persistently,
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// Entries taken in together. While a batch of them is written, events of younger transactions wait.
+const BATCH: u32 = 256;
+
+/// How long to wait for more entries.
+const POLL: Duration = Duration::from_millis(400);
+
+/// The longest pause between two tries while the store is away.
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(2);
+
+/// One a worker; of all, one at a time has something to do.
+pub(crate) struct Indexer {
+    search: Arc<dyn SearchWriter>,
+}
+
+impl Indexer {
+    pub(crate) fn new(search: Arc<dyn SearchWriter>) -> Self {
+        Self { search }
+    }
+
+    pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let mut pauses = persistently(RETRY_DELAY_MAX).build();
+        let mut is_failing = false;
+        while !stop.is_cancelled() {
+            // Dropped half-way it is done whole or not at all.
+            let taken_in = tokio::select! {
+                () = stop.cancelled() => return,
+                taken_in = self.take_in() => taken_in,
+            };
+            // Once for each change, not once for each try.
+            match (&taken_in, is_failing) {
+                (Err(error), false) => {
+                    warn!(error = chain(error), "new tickets cannot be searched");
+                }
+                (Ok(_), true) => info!("new tickets can be searched again"),
+                _ => {}
+            }
+            is_failing = taken_in.is_err();
+            let pause = if let Ok(pause) = taken_in {
+                pauses = persistently(RETRY_DELAY_MAX).build();
+                pause
+            } else {
+                pauses.next().unwrap_or(RETRY_DELAY_MAX)
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// A batch, and how long to leave the store to others: as long as that took, while there is more.
+    async fn take_in(&self) -> Result<Duration, StoreError> {
+        let begun_at = Instant::now();
+        let is_behind = self.search.take_in(BATCH).await? >= BATCH;
+        Ok(if is_behind { begun_at.elapsed().min(POLL) } else { POLL })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use async_trait::async_trait;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    /// A search that is behind by so many entries, and away for so many tries.
+    struct Behind {
+        entries: AtomicU32,
+        away_for: AtomicU32,
+        tries: AtomicU32,
+    }
+
+    #[async_trait]
+    impl SearchWriter for Behind {
+        async fn take_in(&self, entries_max: u32) -> Result<u32, StoreError> {
+            self.tries.fetch_add(1, Ordering::Relaxed);
+            sleep(Duration::from_millis(10)).await;
+            let less = |tries: u32| tries.checked_sub(1);
+            if self.away_for.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
+                return Err(StoreError::Unavailable("away".into()));
+            }
+            let entries = self.entries.load(Ordering::Relaxed).min(entries_max);
+            self.entries.fetch_sub(entries, Ordering::Relaxed);
+            Ok(entries)
+        }
+    }
+
+    async fn after(time: Duration, entries: u32, away_for: u32) -> Arc<Behind> {
+        let behind = Arc::new(Behind {
+            entries: entries.into(),
+            away_for: away_for.into(),
+            tries: AtomicU32::default(),
+        });
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(Arc::new(Indexer::new(behind.clone())).run(stop.clone()));
+        sleep(time).await;
+        stop.cancel();
+        running.await.unwrap();
+        behind
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_backlog_is_taken_in_with_as_long_pauses_as_the_work_takes() {
+        let behind = after(Duration::from_secs(1), 40 * BATCH, 0).await;
+        assert_eq!(behind.entries.load(Ordering::Relaxed), 0);
+        let behind = after(Duration::from_millis(500), 40 * BATCH, 0).await;
+        assert_eq!(behind.tries.load(Ordering::Relaxed), 25);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_new_is_looked_for_within_a_second() {
+        let behind = after(Duration::from_secs(10), 0, 0).await;
+        assert!(behind.tries.load(Ordering::Relaxed) >= 20);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_is_away_is_tried_again_until_it_is_back() {
+        let behind = after(Duration::from_mins(1), BATCH, 20).await;
+        assert_eq!(behind.entries.load(Ordering::Relaxed), 0);
+        assert!(behind.tries.load(Ordering::Relaxed) < 200);
+    }
+}
