@@ -50,11 +50,10 @@ untagged AS (
     USING erased
     WHERE ticket_tags.ticket_id = erased.id
 ),
-unnamed AS (
-    -- What it was filed under is staff's words, and may be about a person.
-    UPDATE audit_entries
-    SET changes = '{"tags":{"before":[],"after":[]}}'
-    FROM erased
-    WHERE audit_entries.ticket_id = erased.id AND audit_entries.kind = 'ticket.tagged'
+unsearched AS (
+    -- What is taken in meanwhile goes when the entry above is read.
+    DELETE FROM ticket_search
+    USING erased
+    WHERE ticket_search.ticket_id = erased.id
 )
 SELECT id FROM erased

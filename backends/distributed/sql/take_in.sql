@@ -1,8 +1,8 @@
 -- take_in: takes in what the next $1 audit entries tell of, and says how many there were. One worker at a
 -- time: another that wants to do the same has nothing to do, and waits for nobody.
 --
--- A ticket is taken in when it is made: what it is searched by does not change. One that is not there any
--- more is forgotten, at the latest when the entry of its erasure is read. What a statement does that
+-- A ticket is taken in when it is made: what it is searched by does not change. One that was erased is
+-- forgotten, at the latest when the entry of its erasure is read. What a statement does that
 -- began before another moved the progress on is done twice, which changes nothing.
 WITH turn AS MATERIALIZED (
     SELECT transaction_id, position
@@ -37,7 +37,7 @@ taken_in AS (
             translate(tickets.name, marks, repeat(' ', 32)) AS name,
             translate(tickets.message, marks, repeat(' ', 32)) AS message
     ) AS plain
-    WHERE entries.kind = 'ticket.created'
+    WHERE entries.kind = 'ticket.created' AND tickets.erased_at IS NULL
     ON CONFLICT DO NOTHING
 ),
 forgotten AS (
@@ -45,7 +45,10 @@ forgotten AS (
     USING entries
     WHERE
         ticket_search.ticket_id = entries.ticket_id
-        AND NOT EXISTS (SELECT FROM tickets WHERE tickets.id = entries.ticket_id)
+        AND (
+            entries.kind = 'ticket.erased'
+            OR NOT EXISTS (SELECT FROM tickets WHERE tickets.id = entries.ticket_id)
+        )
 ),
 moved_on AS (
     UPDATE search_progress

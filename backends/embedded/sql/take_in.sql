@@ -8,4 +8,5 @@ WHERE
     audit_entries.position > (SELECT position FROM search_progress)
     AND audit_entries.position <= ?1
     AND audit_entries.kind = 'ticket.created'
+    AND tickets.erased_at IS NULL
 ON CONFLICT DO NOTHING

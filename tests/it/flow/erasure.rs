@@ -249,6 +249,7 @@ async fn housekeeping(servers: &mut Servers, backing: &Backing) {
         "VACUUM (FULL, ANALYZE) tickets",
         "VACUUM (FULL, ANALYZE) ticket_posts",
         "VACUUM (FULL, ANALYZE) ticket_tags",
+        "VACUUM (FULL, ANALYZE) ticket_search",
         "VACUUM (FULL, ANALYZE) audit_entries",
         "VACUUM FULL pg_statistic",
     ] {

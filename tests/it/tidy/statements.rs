@@ -58,7 +58,7 @@ const WITHOUT_A_TWIN: &[(&str, &str, &str)] = &[
     ),
     ("embedded", "erase_posts.sql", "Postgres does it inside erase_tickets; SQLite cannot"),
     ("embedded", "erase_tags.sql", "Postgres does it inside erase_tickets; SQLite cannot"),
-    ("embedded", "erase_tag_changes.sql", "Postgres does it inside erase_tickets; SQLite cannot"),
+    ("embedded", "erase_search.sql", "Postgres does it inside erase_tickets; SQLite cannot"),
     ("embedded", "redact_dead_letter.sql", "dead letters lie in a queue of the broker"),
     ("embedded", "survey_dead_letters.sql", "dead letters lie in a queue of the broker"),
 ];

@@ -133,7 +133,7 @@ impl Work for EraseTickets {
         for sql in [
             include_str!("../../sql/erase_posts.sql"),
             include_str!("../../sql/erase_tags.sql"),
-            include_str!("../../sql/erase_tag_changes.sql"),
+            include_str!("../../sql/erase_search.sql"),
         ] {
             sqlx::query(sql).bind(&ids).execute(&mut *connection).await.map_err(failure)?;
         }
