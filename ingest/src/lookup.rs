@@ -304,6 +304,7 @@ mod tests {
             "message",
             "name",
             "priority",
+            "replies",
             "resolvedAt",
             "status",
             "subject",

@@ -76,11 +76,16 @@ struct Trial {
     body: Option<(String, Value)>,
 }
 
+/// Whether it stands in the query, and is not handed out by an answer before.
+fn is_written_by_the_caller(parameter: &Value) -> bool {
+    parameter["in"] == "query" && parameter["name"] != "cursor" && parameter["name"] != "after"
+}
+
 /// Each example of an operation by itself, with the parameters that must be there.
 fn trials(operation: &Value) -> Vec<Trial> {
     let parameters = operation["parameters"].as_array().into_iter().flatten();
     let (required, optional): (Vec<_>, Vec<_>) =
-        parameters.filter(|it| it["in"] == "query").partition(|it| it["required"] == true);
+        parameters.filter(|it| is_written_by_the_caller(it)).partition(|it| it["required"] == true);
     let given = |parameter: &Value| {
         let value = match &parameter["example"] {
             Value::String(text) => text.clone(),

@@ -109,8 +109,10 @@ impl Client {
         let is_stream = head.headers.get(CONTENT_TYPE).is_some_and(|it| it == "text/event-stream");
         let body = if is_stream {
             // It has no end: its first message will do, and the connection is no good afterwards.
-            let first = body.frame().await.ok_or("a stream without a message")??;
-            first.into_data().map_err(|_| "a stream of no data")?
+            match body.frame().await {
+                Some(first) => first?.into_data().map_err(|_| "a stream of no data")?,
+                None => Bytes::new(),
+            }
         } else {
             let body = body.collect().await?.to_bytes();
             let idle = Idle { connection, since: Instant::now() };

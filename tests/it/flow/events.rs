@@ -40,12 +40,18 @@ const CHANGE_TICKETS: &str = "
         SET version = tickets.version + 1, updated_at = now(), status = CASE tickets.status
             WHEN 'open' THEN 'in-progress' WHEN 'in-progress' THEN 'resolved' ELSE 'closed' END
         FROM seen WHERE tickets.id = seen.id AND tickets.version = seen.version
-        RETURNING tickets.id, tickets.version, tickets.status, seen.status AS was
+        RETURNING tickets.id, tickets.version, tickets.status, tickets.submitted_at, seen.status AS was
     ),
     audited AS (
         INSERT INTO audit_entries
             (ticket_id, version, kind, status, at, actor, request_id, traceparent)
         SELECT id, version, 'ticket.status_changed', status, now(), 'staff', 'r', 't' FROM changed
+    ),
+    tallied AS (
+        INSERT INTO tallies AS kept (dimension, value, shard, amount)
+        SELECT 'settled_on', to_char(submitted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'), 100, count(*)
+        FROM changed WHERE status = 'resolved' GROUP BY 2 ORDER BY 2
+        ON CONFLICT (dimension, value, shard) DO UPDATE SET amount = kept.amount + excluded.amount
     )
     INSERT INTO statistics AS kept (dimension, value, shard, count)
     SELECT 'status', value, 100, sum(delta)
