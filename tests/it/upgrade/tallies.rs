@@ -46,7 +46,7 @@ async fn migrations(last: i64) -> Migrator {
 async fn counts(connection: &mut PgConnection) -> (i64, i64) {
     sqlx::query_as(
         "SELECT (SELECT count(*) FROM tickets), \
-         (SELECT sum(amount)::bigint FROM tallies WHERE dimension = 'submitted_in')",
+         (SELECT coalesce(sum(amount), 0)::bigint FROM tallies WHERE dimension = 'submitted_in')",
     )
     .fetch_one(connection)
     .await
