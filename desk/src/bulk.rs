@@ -6,6 +6,7 @@ use std::{collections::HashSet, sync::Arc};
 use axum::{
     Extension,
     extract::{Request, State},
+    http::header,
     response::Response,
 };
 use common::{
@@ -41,6 +42,10 @@ pub async fn bulk(
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, mut fields) = read(request).await?;
+    // Of many tickets there is no one version: better refused than passed over.
+    if head.headers.contains_key(header::IF_MATCH) {
+        return Err(Problem::InvalidIfMatch);
+    }
     let named = fields.required("tickets", named);
     let together = fields.optional("allOrNothing", switch).unwrap_or_default();
     let wanted = fields.object("change", wishes::read);
@@ -248,7 +253,7 @@ impl TicketResult {
 fn detail(problem: &Problem) -> String {
     let said = problem.document("", "").detail;
     match problem {
-        Problem::WrongTransition { allowed } => {
+        Problem::WrongTransition { allowed } if !allowed.is_empty() => {
             let words: Vec<_> = allowed.iter().map(|it| it.as_str()).collect();
             format!("{said} allowed: {}", words.join(", "))
         }

@@ -62,6 +62,9 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How often it is looked whether whoever listens may still do so.
 const STANDING_CHECK: Duration = Duration::from_secs(5);
 
+/// Nothing is told on the strength of an older look.
+const STANDING_AGE_MAX: Duration = Duration::from_secs(1);
+
 /// When a client should come back after a stream ended.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -123,7 +126,7 @@ fn open(
         desk: Arc::clone(desk),
         principal,
         only,
-        check_at: Instant::now() + STANDING_CHECK,
+        checked_at: Instant::now(),
         begins: true,
     };
     let messages = stream::unfold(listener, async |mut listener| {
@@ -146,7 +149,7 @@ struct Listener {
     told: broadcast::Receiver<FeedItem>,
     principal: Principal,
     only: Option<SubmissionId>,
-    check_at: Instant,
+    checked_at: Instant,
     begins: bool,
     #[expect(dead_code, reason = "held for as long as the stream lives")]
     place: OwnedSemaphorePermit,
@@ -162,20 +165,27 @@ impl Listener {
             tokio::select! {
                 biased;
                 () = self.desk.live.stop.cancelled() => return None,
-                () = sleep_until(self.check_at) => {
-                    if !self.desk.access.still_admits(&self.principal).await {
-                        return None;
-                    }
-                    self.check_at = Instant::now() + STANDING_CHECK;
-                }
+                () = sleep_until(self.checked_at + STANDING_CHECK) => self.check().await?,
                 heard = self.told.recv() => match heard {
-                    Ok(FeedItem::Changed(event)) if self.concerns(&event) => return Some(told(&event)),
+                    Ok(FeedItem::Changed(event)) if self.concerns(&event) => {
+                        if self.checked_at.elapsed() >= STANDING_AGE_MAX {
+                            self.check().await?;
+                        }
+                        return Some(told(&event));
+                    }
                     Ok(FeedItem::Changed(_)) => {}
                     Ok(FeedItem::Gap) | Err(RecvError::Lagged(_)) => return Some(gap()),
                     Err(RecvError::Closed) => return None,
                 },
             }
         }
+    }
+
+    /// Nothing once whoever listens may not any more.
+    async fn check(&mut self) -> Option<()> {
+        let is_admitted = self.desk.access.still_admits(&self.principal).await;
+        self.checked_at = Instant::now();
+        is_admitted.then_some(())
     }
 
     fn concerns(&self, event: &Event) -> bool {

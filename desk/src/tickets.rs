@@ -118,9 +118,10 @@ async fn changed(
     change(desk, &which, wanted, &author, only.as_ref()).await
 }
 
-/// The head, and the fields of the body.
+/// The head, and the fields of the body; of the query there are none.
 pub async fn read(request: Request) -> Result<(Parts, Fields), Problem> {
     let (head, body) = request.into_parts();
+    Fields::of_query(head.uri.query()).finish()?;
     body::require_json(&head.headers)?;
     let fields = Fields::of_body(&body::read(&head.headers, body).await?)?;
     Ok((head, fields))

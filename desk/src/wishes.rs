@@ -57,8 +57,9 @@ fn member(text: &str) -> Result<Assignment, RuleViolation> {
 }
 
 fn status(word: &str) -> Result<Status, RuleViolation> {
+    let words = || Status::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>().join(", ");
     word.parse()
-        .map_err(|error| RuleViolation::new("invalid_choice", format!("must be as {error}")))
+        .map_err(|_| RuleViolation::new("invalid_choice", format!("must be one of {}", words())))
 }
 
 fn tags(value: &Value) -> Result<BTreeSet<Tag>, RuleViolation> {

@@ -6,7 +6,20 @@ SELECT
     entries.ticket_id,
     entries.version,
     entries.kind,
-    coalesce(entries.status, tickets.status) AS status,
+    -- Of a change that is none of status, the one that the ticket had then.
+    coalesce(
+        entries.status,
+        (
+            SELECT earlier.status
+            FROM audit_entries AS earlier
+            WHERE
+                earlier.ticket_id = entries.ticket_id
+                AND earlier.version < entries.version
+                AND earlier.status IS NOT NULL
+            ORDER BY earlier.version DESC
+            LIMIT 1
+        )
+    ) AS status,
     entries.at,
     entries.request_id,
     entries.traceparent,

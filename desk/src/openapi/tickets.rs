@@ -60,6 +60,7 @@ pub fn amend(schemas: &mut Schemas) -> Operation {
             vec![
                 Problem::WrongTransition { allowed: Status::Resolved.next() },
                 violation("/assignee", "unknown_member"),
+                unknown_parameter(),
             ],
         ]
         .concat(),
@@ -74,7 +75,7 @@ pub fn reply(schemas: &mut Schemas) -> Operation {
             "What the submitter sees under their id. The first reply to an open ticket takes it up: its \
              status becomes in-progress. {MATCHES}"
         ),
-        problems: [writing(), vec![Problem::TicketClosed]].concat(),
+        problems: writing(),
         ..posting("replyToTicket", "Reply to the submitter", "reply", schemas)
     }
 }
@@ -147,7 +148,12 @@ pub fn bulk(schemas: &mut Schemas) -> Operation {
         problems: [
             of_every_route(),
             refusals(),
-            vec![Problem::NotTogether(vec![stale]), violation("/tickets", "out_of_range")],
+            vec![
+                Problem::NotTogether(vec![stale]),
+                Problem::InvalidIfMatch,
+                violation("/tickets", "out_of_range"),
+                unknown_parameter(),
+            ],
         ]
         .concat(),
         ..Operation::new("changeTickets", TAG, "Change many tickets")
@@ -241,7 +247,7 @@ fn changing() -> Vec<Problem> {
 }
 
 fn writing() -> Vec<Problem> {
-    let own = vec![violation("/message", "required")];
+    let own = vec![violation("/message", "required"), Problem::TicketClosed, unknown_parameter()];
     [of_every_route(), refusals(), changing(), own].concat()
 }
 

@@ -164,6 +164,23 @@ async fn many_are_changed_each_for_itself_with_a_result_each() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_change_does_not_know_is_refused_and_not_passed_over() {
+    let stage = stage();
+    for (method, path, body) in [
+        ("PATCH", format!("{PATH}?x=1"), r#"{"addTags":["a"]}"#),
+        ("POST", format!("{PATH}/notes?x=1"), r#"{"message":"x"}"#),
+        (
+            "POST",
+            "/api/support/admin/tickets/bulk?allOrNothing=true".to_owned(),
+            r#"{"tickets":["SUP-2026-000001"],"change":{"addTags":["a"]}}"#,
+        ),
+    ] {
+        assert_eq!(stage.ask(method, &path, body).await.code(), (422, "invalid_query"), "{path}");
+    }
+    assert_eq!(stage.ask("GET", PATH, "").await.header("etag"), "\"1\"");
+}
+
+#[tokio::test(start_paused = true)]
 async fn all_or_nothing_is_what_was_asked_for() {
     let stage = stage();
     stage.cases.add("SUP-2026-000002", DateTime::UNIX_EPOCH);
