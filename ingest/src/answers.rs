@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use common::{
-    domain::{Change, Message, Post, PostKind, Refused, SubmissionId},
+    domain::{Change, Message, Post, PostKind, Refused, Status, SubmissionId},
     ports::cases::{Author, Reference as Which, Step},
     trace::Trace,
 };
@@ -59,8 +59,10 @@ async fn write(
         if file.case.ticket.is_erased() {
             return Err(Problem::TicketNotFound);
         }
-        // Sent again by somebody who did not hear that it was written down.
-        if let Some(last) = file.thread.iter().rfind(|post| post.kind != PostKind::Note)
+        // Sent again by somebody who did not hear that it was written down. An answer always leaves the
+        // ticket unresolved: to one that is resolved it is a new one, whatever it says.
+        if file.case.ticket.status != Status::Resolved
+            && let Some(last) = file.thread.iter().rfind(|post| post.kind != PostKind::Note)
             && last.kind == PostKind::Answer
             && last.body == *message
         {

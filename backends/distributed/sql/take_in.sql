@@ -2,12 +2,12 @@
 -- time: another that wants to do the same has nothing to do, and waits for nobody.
 --
 -- A ticket is taken in when it is made: what it is searched by does not change. One that was erased is
--- forgotten, at the latest when the entry of its erasure is read. What a statement does that
--- began before another moved the progress on is done twice, which changes nothing.
+-- forgotten, at the latest when the entry of its erasure is read.
 WITH turn AS MATERIALIZED (
+    -- Locked, the row is read anew: who comes after another goes on where that one ended.
     SELECT transaction_id, position
     FROM search_progress
-    WHERE pg_try_advisory_xact_lock(hashtext('supportline.search'))
+    FOR UPDATE SKIP LOCKED
 ),
 entries AS MATERIALIZED (
     SELECT transaction_id, position, ticket_id, kind

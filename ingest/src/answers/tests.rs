@@ -51,6 +51,16 @@ async fn an_answer_is_written_once_and_seen_by_id() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_same_answer_to_what_was_resolved_since_is_a_new_one() {
+    let (stage, id) = stage_with(Status::Open);
+    let (id, still) = (id.to_string(), r#"{"message":"Still broken."}"#);
+    assert_eq!(answer(&stage, &id, still).await.status, 201);
+    stage.store.tickets.lock().unwrap()[0].status = Status::Resolved;
+    assert_eq!(answer(&stage, &id, still).await.status, 201);
+    assert_eq!(stage.store.tickets.lock().unwrap()[0].status, Status::InProgress);
+}
+
+#[tokio::test(start_paused = true)]
 async fn about_a_closed_ticket_nobody_answers() {
     let (stage, id) = stage_with(Status::Closed);
     let heard = answer(&stage, &id.to_string(), r#"{"message":"x"}"#).await;
