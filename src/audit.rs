@@ -10,7 +10,7 @@ use anyhow::Context;
 use common::{
     audit::{Excerpt, Reading},
     config::Config,
-    domain::{ActionKind, OperatorAction, Origin, Record},
+    domain::{ActionKind, Record},
     ports::backend::OperatorPorts,
 };
 use serde_json::json;
@@ -18,7 +18,7 @@ use serde_json::json;
 use crate::{
     cli::{AuditCommand, AuditExport},
     compose::{Beside, Installation},
-    operator::operator,
+    operator::action,
 };
 
 /// Does what is asked, beside the processes that serve the installation or without any.
@@ -33,17 +33,11 @@ pub async fn run(command: AuditCommand, config: Config) -> anyhow::Result<ExitCo
 /// Prints page by page, once it is on record that somebody reads.
 async fn export(installation: &Beside, wanted: AuditExport) -> anyhow::Result<()> {
     let OperatorPorts { actions, records, .. } = installation.backend.operator().await;
-    let action = OperatorAction {
-        acted_at: installation.clock.now(),
-        actor: operator(),
-        origin: Origin::default(),
-        action: ActionKind::AuditExport,
-        subject: "audit".to_owned(),
-        details: json!({
-            "record": wanted.record.map(Record::as_str), "from": wanted.from, "to": wanted.to,
-            "actor": wanted.actor, "ticket": wanted.ticket,
-        }),
-    };
+    let details = json!({
+        "record": wanted.record.map(Record::as_str), "from": wanted.from, "to": wanted.to,
+        "actor": wanted.actor, "ticket": wanted.ticket,
+    });
+    let action = action(&*installation.clock, ActionKind::AuditExport, "audit", details);
     actions.record(&[action]).await.context(OUT_OF_REACH)?;
     let excerpt = Excerpt {
         record: wanted.record,

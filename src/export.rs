@@ -7,18 +7,18 @@ use std::{io, process::ExitCode, sync::Arc};
 use anyhow::{Context, bail};
 use common::{
     config::Config,
-    domain::{ActionKind, OperatorAction, Origin},
+    domain::ActionKind,
     ports::{backend::OperatorPorts, exports::Choice},
 };
 use desk::export::{Format, Pages};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::{
     cli,
     compose::{Beside, Installation},
     import::named_by,
-    operator::{operator, told_to_stop},
+    operator::{action, told_to_stop},
     terminal::{self, thousands},
 };
 use target::Target;
@@ -46,8 +46,10 @@ async fn export(
     let format = wanted.format.unwrap_or_else(by_name);
     let mut target =
         Target::open(wanted.output.as_deref()).context("the file cannot be written")?;
-    record(installation, ports, wanted, format).await?;
     let choice = choice(wanted);
+    let details = json!({"format": format.as_str(), "narrowedBy": choice.narrowed_by()});
+    let action = action(&*installation.clock, ActionKind::TicketExport, "tickets", details);
+    ports.actions.record(&[action]).await.context(OUT_OF_REACH)?;
     let total = if choice == Choice::default() { ports.exports.count().await.ok() } else { None };
     let written = write(Pages::of(Arc::clone(&ports.exports), choice), format, &mut target, total);
     match written.await {
@@ -65,33 +67,6 @@ async fn export(
 
 fn is_enough(error: &anyhow::Error) -> bool {
     error.downcast_ref().is_some_and(|it: &io::Error| it.kind() == io::ErrorKind::BrokenPipe)
-}
-
-/// Says which tickets by what they were chosen, not by what.
-async fn record(
-    installation: &Beside,
-    ports: &OperatorPorts,
-    wanted: &cli::Export,
-    format: Format,
-) -> anyhow::Result<()> {
-    let narrowed_by = [
-        ("status", !wanted.status.is_empty()),
-        ("priority", !wanted.priority.is_empty()),
-        ("subject", !wanted.subject.is_empty()),
-        ("submittedFrom", wanted.submitted_from.is_some()),
-        ("submittedTo", wanted.submitted_to.is_some()),
-    ];
-    let narrowed_by = narrowed_by.into_iter().filter(|(_, is_given)| *is_given);
-    let narrowed_by: Vec<_> = narrowed_by.map(|(name, _)| name).collect();
-    let action = OperatorAction {
-        origin: Origin::default(),
-        acted_at: installation.clock.now(),
-        actor: operator(),
-        action: ActionKind::TicketExport,
-        subject: "tickets".to_owned(),
-        details: json!({"format": format.as_str(), "narrowedBy": narrowed_by}),
-    };
-    ports.actions.record(&[action]).await.context(OUT_OF_REACH)
 }
 
 fn choice(wanted: &cli::Export) -> Choice {
@@ -128,13 +103,7 @@ async fn write(
     Ok(tickets)
 }
 
-/// Draws nothing where standard error is no terminal.
 fn bar(total: Option<u64>) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
-    let style = match total {
-        Some(_) => "{wide_bar} {human_pos} of {human_len} tickets, {msg}/s, {eta} to go",
-        None => "{spinner} {human_pos} tickets, {msg}/s",
-    };
-    let style = ProgressStyle::with_template(style);
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    let of_total = "{wide_bar} {human_pos} of {human_len} tickets, {msg}/s, {eta} to go";
+    terminal::bar(total, of_total, "{spinner} {human_pos} tickets, {msg}/s")
 }

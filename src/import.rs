@@ -8,7 +8,7 @@ use anyhow::{Context, anyhow, bail};
 use common::{
     clock::{SystemClock, SystemEntropy},
     config::{Backends, Config},
-    domain::{ActionKind, OperatorAction, Origin},
+    domain::ActionKind,
     keys::NumberKey,
     ports::backend::IntakePorts,
     trace::Trace,
@@ -19,7 +19,7 @@ use desk::{
 };
 use embedded::OpenError;
 use http::problem::FieldError;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::json;
 use tokio::{select, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cli,
     compose::Installation,
-    operator::{operator, told_to_stop},
+    operator::{action, told_to_stop},
     prepare::Preparation,
     terminal::{self, thousands},
 };
@@ -72,14 +72,8 @@ async fn open(config: &Config) -> anyhow::Result<Installation> {
 }
 
 async fn record(installation: &Installation, wanted: &cli::Import) -> anyhow::Result<()> {
-    let action = OperatorAction {
-        origin: Origin::default(),
-        acted_at: installation.clock.now(),
-        actor: operator(),
-        action: ActionKind::TicketImport,
-        subject: "tickets".to_owned(),
-        details: json!({"format": format(wanted).as_str(), "source": wanted.source.0.as_str()}),
-    };
+    let details = json!({"format": format(wanted).as_str(), "source": wanted.source.0.as_str()});
+    let action = action(&*installation.clock, ActionKind::TicketImport, "tickets", details);
     let actions = installation.backend.operator().await.actions;
     actions.record(&[action]).await.context("an import that cannot be put on record is not begun")
 }
@@ -184,15 +178,9 @@ async fn read(mut import: Import, mut file: File) -> anyhow::Result<Read> {
     Ok(Read { report: import.report(), was_stopped })
 }
 
-/// Draws nothing where standard error is no terminal.
 fn bar(bytes: Option<u64>) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(bytes, ProgressDrawTarget::stderr());
-    let style = match bytes {
-        Some(_) => "{wide_bar} {binary_bytes} of {binary_total_bytes}, {msg}, {eta} to go",
-        None => "{spinner} {binary_bytes}, {msg}",
-    };
-    let style = ProgressStyle::with_template(style);
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    let of_total = "{wide_bar} {binary_bytes} of {binary_total_bytes}, {msg}, {eta} to go";
+    terminal::bar(bytes, of_total, "{spinner} {binary_bytes}, {msg}")
 }
 
 fn tell(bar: &ProgressBar, import: &mut Import) {

@@ -2,7 +2,11 @@
 
 use std::{fs, io, os::unix::fs::MetadataExt, process};
 
-use common::domain::Actor;
+use common::{
+    clock::Clock,
+    domain::{ActionKind, Actor, OperatorAction, Origin},
+};
+use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +18,24 @@ pub fn operator() -> Actor {
     let number =
         || fs::metadata("/proc/self").map_or_else(|_| "unknown".into(), |it| it.uid().to_string());
     Actor::User(whoami::username().unwrap_or_else(|_| number()))
+}
+
+/// What they are about to do, for the record.
+pub fn action(
+    clock: &dyn Clock,
+    action: ActionKind,
+    subject: &str,
+    details: Value,
+) -> OperatorAction {
+    let (actor, origin) = (operator(), Origin::default());
+    OperatorAction {
+        acted_at: clock.now(),
+        actor,
+        origin,
+        action,
+        subject: subject.to_owned(),
+        details,
+    }
 }
 
 /// Cancelled by the first SIGINT or SIGTERM; the second one ends the process.

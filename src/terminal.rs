@@ -6,6 +6,7 @@ use std::{
 };
 
 use common::chain;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Prints a line, or several, to standard output.
 pub fn say(text: impl Display) {
@@ -44,6 +45,14 @@ pub fn progress(text: impl Display) {
     if io::stderr().is_terminal() {
         let _ = write!(io::stderr(), "\r\x1b[K{text}");
     }
+}
+
+/// Shows how far something has come of so many, in words for a known total and for none. Draws nothing where
+/// standard error is no terminal.
+pub fn bar(total: Option<u64>, of_total: &str, of_none: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template(if total.is_some() { of_total } else { of_none });
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// A count with a comma before every third digit: `12,000`.

@@ -5,10 +5,9 @@ use std::{process::ExitCode, sync::Arc};
 use anyhow::Context;
 use chrono::{DateTime, SecondsFormat, Utc};
 use common::{
+    clock::rfc3339,
     config::Config,
-    domain::{
-        ActionKind, OperatorAction, Origin, Standing, Token, TokenDigest, TokenId, TokenSecret,
-    },
+    domain::{ActionKind, Standing, Token, TokenDigest, TokenId, TokenSecret},
     ports::{actions::ActionLog, backend::OperatorPorts, tokens::TokenRegistry},
 };
 use serde::Serialize;
@@ -17,7 +16,7 @@ use serde_json::json;
 use crate::{
     cli::{NewToken, Rotation, TokenCommand},
     compose::{Beside, Installation},
-    operator::operator,
+    operator,
     table::{harmless, table},
     terminal,
 };
@@ -58,7 +57,7 @@ impl Keeper<'_> {
             revoked_at: None,
         };
         let details = json!({
-            "role": token.role.as_str(), "name": token.name, "expiresAt": token.expires_at.map(exact),
+            "role": token.role.as_str(), "name": token.name, "expiresAt": token.expires_at.map(rfc3339),
         });
         self.record(ActionKind::TokenCreate, &token.id(), details).await?;
         self.registry.register(&token).await.context(OUT_OF_REACH)?;
@@ -88,7 +87,7 @@ impl Keeper<'_> {
         let ends_at = wanted.overlap.end(now);
         let details = json!({
             "successor": new.id().as_str(), "role": new.role.as_str(), "name": new.name,
-            "expiresAt": new.expires_at.map(exact), "until": exact(ends_at),
+            "expiresAt": new.expires_at.map(rfc3339), "until": rfc3339(ends_at),
         });
         self.record(ActionKind::TokenRotate, &old.id(), details).await?;
         self.registry.register(&new).await.context(OUT_OF_REACH)?;
@@ -127,14 +126,7 @@ impl Keeper<'_> {
         id: &TokenId,
         details: serde_json::Value,
     ) -> anyhow::Result<()> {
-        let action = OperatorAction {
-            acted_at: self.installation.clock.now(),
-            actor: operator(),
-            origin: Origin::default(),
-            action,
-            subject: id.to_string(),
-            details,
-        };
+        let action = operator::action(&*self.installation.clock, action, id.as_str(), details);
         self.actions.record(&[action]).await.context(OUT_OF_REACH)
     }
 
@@ -186,10 +178,6 @@ fn shown(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-fn exact(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
 /// A token as programs read it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -214,9 +202,9 @@ impl<'a> Listed<'a> {
             role: token.role.as_str(),
             standing: standing.as_str(),
             name: token.name.as_deref(),
-            created_at: exact(token.created_at),
-            expires_at: token.expires_at.map(exact),
-            revoked_at: token.revoked_at.map(exact),
+            created_at: rfc3339(token.created_at),
+            expires_at: token.expires_at.map(rfc3339),
+            revoked_at: token.revoked_at.map(rfc3339),
         }
     }
 }

@@ -5,7 +5,8 @@ use std::{
     path::Path,
 };
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
+use common::clock::rfc3339;
 
 use crate::secrets::{admin_token_file, number_key_file};
 
@@ -41,7 +42,7 @@ impl Welcome<'_> {
     /// The first start's: what to paste next.
     pub fn full(&self) -> String {
         let url = self.url();
-        let timestamp = self.now.to_rfc3339_opts(SecondsFormat::Millis, true);
+        let timestamp = rfc3339(self.now);
         let token = if self.keeps_token {
             format!("$(cat {})", quoted(&admin_token_file(self.data_dir)))
         } else {

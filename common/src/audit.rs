@@ -3,11 +3,12 @@
 
 use std::{collections::VecDeque, fmt, str::FromStr, sync::Arc};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::{
+    clock::rfc3339,
     domain::Record,
     ports::{
         events::{Cursor, MalformedCursor},
@@ -218,7 +219,7 @@ impl<'a> Detail<'a> {
 }
 
 fn line(read_to: &Places, content: &Content) -> Result<String, StoreError> {
-    let at = content.at().to_rfc3339_opts(SecondsFormat::Millis, true);
+    let at = rfc3339(content.at());
     let cursor = read_to.to_string();
     let line = match content {
         Content::Change(change) => serde_json::to_string(&ChangeLine {

@@ -2,13 +2,19 @@
 
 use std::{cell::RefCell, time::Instant};
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 
 /// Tells the wall-clock time.
 pub trait Clock: Send + Sync {
     /// Now, in UTC, cut to whole milliseconds: what is shown, queued and stored is then the same
     /// instant everywhere.
     fn now(&self) -> DateTime<Utc>;
+}
+
+/// A time as all of ours is written: `2026-11-22T10:30:00.000Z`, which sorts as it reads.
+#[must_use]
+pub fn rfc3339(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// The machine's clock: the one place that reads it.

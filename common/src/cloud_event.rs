@@ -3,13 +3,13 @@
 //! `docs/events.md` describes them for consumers, and `docs/schemas/` holds a JSON schema a type. A
 //! field may be added; what an older consumer would misread needs another type.
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 use uuid::Uuid;
 
 use crate::{
+    clock::rfc3339,
     domain::{Email, Event, EventId, Name},
     trace::Trace,
 };
@@ -183,10 +183,6 @@ pub fn read(
         trace: Trace { request_id: optional("requestid"), traceparent: optional("traceparent") },
         changes: data.changes,
     })
-}
-
-fn rfc3339(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ use crate::{
             Censor, DeadLetters, HeldLetter, LetterId, Overseer, TOGETHER_MAX, Verdict,
         },
         ledger::Ledger,
-        people::{Erasure, People},
+        people::{ERASED_TOGETHER, Erasure, People},
         queue::{BuriedLetter, ConsumeError},
         store::StoreError,
     },
@@ -40,9 +40,6 @@ use crate::{
 };
 
 use self::mention::Mention;
-
-/// Tickets erased in one transaction: nobody waits long for the locks.
-const TOGETHER: usize = 100;
 
 /// Tickets found in one search.
 const FOUND_MAX: u32 = 5_000;
@@ -232,7 +229,7 @@ impl PeopleOffice {
             if found.is_empty() {
                 break;
             }
-            for tickets in found.chunks(TOGETHER) {
+            for tickets in found.chunks(ERASED_TOGETHER) {
                 if is_over() {
                     return Ok(());
                 }

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::{
     desk::Desk,
-    fields::{Fields, text},
+    fields::{Fields, one_of, text},
 };
 
 /// Longest name of an actor, in characters: more than any has.
@@ -65,7 +65,7 @@ pub async fn export(
 /// What is wanted, and of which ticket.
 fn read(fields: &mut Fields) -> (Excerpt, Option<Reference>) {
     let excerpt = Excerpt {
-        record: fields.optional("record", text(record)),
+        record: fields.optional("record", one_of(Record::ALL, Record::as_str)),
         after: fields.optional("after", text(places)).unwrap_or_default(),
         from: fields.optional("from", text(time)),
         to: fields.optional("to", text(time)),
@@ -73,11 +73,6 @@ fn read(fields: &mut Fields) -> (Excerpt, Option<Reference>) {
         ticket: None,
     };
     (excerpt, fields.optional("ticket", text(reference)))
-}
-
-fn record(text: &str) -> Result<Record, RuleViolation> {
-    let violation = |_| RuleViolation::new("invalid_choice", "must be one of tickets, actions");
-    text.parse().map_err(violation)
 }
 
 fn places(text: &str) -> Result<Places, RuleViolation> {
@@ -108,12 +103,12 @@ fn reference(text: &str) -> Result<Reference, RuleViolation> {
 
 /// What the record calls a ticket. One that is not there any more it calls as it is asked for.
 async fn names(desk: &Desk, ticket: Reference) -> Result<[String; 2], Problem> {
-    let found = desk.stored(desk.cases.find(std::slice::from_ref(&ticket))).await?;
+    let found = desk.stored(desk.cases.one(&ticket)).await?;
     let asked = match &ticket {
         Reference::Id(id) => id.to_string(),
         Reference::Number(number) => number.to_string(),
     };
-    Ok(match found.into_iter().next().flatten() {
+    Ok(match found {
         Some(case) => [case.ticket.id.to_string(), case.ticket.number.to_string()],
         None => [asked.clone(), asked],
     })

@@ -58,11 +58,11 @@ pub async fn bulk(
     let author = desk.author(&principal, &head);
     let mut round = Round::new(&desk, &named, wanted, author);
     round.run(together).await?;
-    let results = round.results();
-    if together && results.iter().any(|result| result.code.is_some()) {
+    if together && round.has_failed() {
         return Err(Problem::NotTogether(round.errors()));
     }
-    enveloped(Success::Found, "Tickets", &Results { tickets: results }, desk.clock.now())
+    let results = Results { tickets: round.results() };
+    enveloped(Success::Found, "Tickets", &results, desk.clock.now())
 }
 
 fn named(value: &Value) -> Result<Vec<String>, RuleViolation> {
@@ -132,14 +132,14 @@ impl<'a> Round<'a> {
     /// What is to be written down for those that have no verdict yet, and their places. A ticket that
     /// is named twice has its second turn once the first is done.
     async fn steps(&mut self) -> Result<(Vec<usize>, Vec<Step>), Problem> {
-        let open = |(place, verdict): (usize, &Option<Verdict>)| verdict.is_none().then_some(place);
-        let open: Vec<_> = self.verdicts.iter().enumerate().filter_map(open).collect();
-        let which = open.iter().map(|place| reference(&self.named[*place]));
-        let (known, which): (Vec<_>, Vec<Reference>) =
-            open.iter().zip(which).filter_map(|(place, it)| Some((*place, it?))).unzip();
-        for place in open {
-            if !known.contains(&place) {
-                self.verdicts[place] = Some(Verdict::Failed(Problem::TicketNotFound));
+        let (mut known, mut which) = (Vec::new(), Vec::<Reference>::new());
+        let open = self.verdicts.iter_mut().enumerate().filter(|(_, verdict)| verdict.is_none());
+        for (place, verdict) in open {
+            if let Some(reference) = reference(&self.named[place]) {
+                known.push(place);
+                which.push(reference);
+            } else {
+                *verdict = Some(Verdict::Failed(Problem::TicketNotFound));
             }
         }
         let cases = self.desk.stored(self.desk.cases.find(&which)).await?;
@@ -174,7 +174,8 @@ impl<'a> Round<'a> {
 
     fn results(&self) -> Vec<TicketResult> {
         let each = self.named.iter().zip(&self.verdicts);
-        each.map(|(ticket, verdict)| TicketResult::of(ticket, verdict.as_ref())).collect()
+        each.filter_map(|(ticket, verdict)| Some(TicketResult::of(ticket, verdict.as_ref()?)))
+            .collect()
     }
 
     /// Those that failed, as violations of the list.
@@ -226,7 +227,7 @@ fn outcomes() -> utoipa::openapi::Object {
 }
 
 impl TicketResult {
-    fn of(ticket: &str, verdict: Option<&Verdict>) -> Self {
+    fn of(ticket: &str, verdict: &Verdict) -> Self {
         let ticket = ticket.to_owned();
         let done = |outcome, case: &Case| Self {
             ticket: ticket.clone(),
@@ -236,16 +237,13 @@ impl TicketResult {
             detail: None,
         };
         match verdict {
-            Some(Verdict::Changed(case)) => done("changed", case),
-            Some(Verdict::Unchanged(case)) => done("unchanged", case),
-            Some(Verdict::Failed(problem)) => Self::failed(ticket, problem),
-            None => Self::failed(ticket, &Problem::Unavailable),
+            Verdict::Changed(case) => done("changed", case),
+            Verdict::Unchanged(case) => done("unchanged", case),
+            Verdict::Failed(problem) => {
+                let (code, detail) = (Some(problem.code()), Some(detail(problem)));
+                Self { ticket, outcome: "failed", version: None, code, detail }
+            }
         }
-    }
-
-    fn failed(ticket: String, problem: &Problem) -> Self {
-        let (code, detail) = (Some(problem.code()), Some(detail(problem)));
-        Self { ticket, outcome: "failed", version: None, code, detail }
     }
 }
 

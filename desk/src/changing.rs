@@ -56,8 +56,7 @@ pub async fn change(
     only: Option<&IfMatch>,
 ) -> Result<Case, Problem> {
     for _ in 0..ATTEMPTS {
-        let found = desk.stored(desk.cases.find(std::slice::from_ref(which))).await?;
-        let before = found.into_iter().next().flatten().ok_or(Problem::TicketNotFound)?;
+        let before = desk.stored(desk.cases.one(which)).await?.ok_or(Problem::TicketNotFound)?;
         if only.is_some_and(|only| !only.admits(&before)) {
             return Err(Problem::Stale);
         }

@@ -2,7 +2,7 @@
 //! that is wrong is told at once, and what is not known is refused: a misspelt `expiresIn` must not
 //! make a token without an end.
 
-use std::{borrow::Cow, convert::Infallible, fmt};
+use std::{borrow::Cow, convert::Infallible, fmt, str::FromStr};
 
 use axum::{
     extract::{FromRequestParts, Path},
@@ -165,6 +165,20 @@ pub fn text<T>(
         Value::String(text) => rule(text),
         _ => Err(RuleViolation::new("wrong_type", "must be a string")),
     }
+}
+
+/// One of these words.
+pub fn one_of<T: Copy + FromStr>(
+    all: &'static [T],
+    word: fn(T) -> &'static str,
+) -> impl FnOnce(&Value) -> Result<T, RuleViolation> {
+    text(move |text| {
+        text.parse().map_err(|_| {
+            let words: Vec<_> = all.iter().map(|it| word(*it)).collect();
+            let detail = format!("must be one of {}", words.join(", "));
+            RuleViolation::new("invalid_choice", detail)
+        })
+    })
 }
 
 fn no_object(error: &serde_json::Error, body: &[u8]) -> Problem {

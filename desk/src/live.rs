@@ -9,11 +9,8 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use axum::{
     Extension,
     extract::State,
-    http::{HeaderName, HeaderValue, request::Parts},
-    response::{
-        IntoResponse, Response,
-        sse::{Event as Message, KeepAlive, Sse},
-    },
+    http::request::Parts,
+    response::{Response, sse::Event as Message},
 };
 use common::{
     domain::{Event, SubmissionId},
@@ -25,6 +22,7 @@ use http::{
     auth::Principal,
     openapi::schemas::{Id as IdText, Number, StatusWord, Time},
     problem::Problem,
+    sse,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -55,9 +53,6 @@ const STREAMS_MAX: usize = 1_000;
 
 /// Changes that a stream may be behind; then it is told of a gap instead.
 const BEHIND_MAX: usize = 1_024;
-
-/// Proxies end connections that are silent for a minute, some for half of one.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// How often it is looked whether whoever listens may still do so.
 const STANDING_CHECK: Duration = Duration::from_secs(5);
@@ -109,8 +104,7 @@ pub async fn of_one(
 ) -> Result<Response, Problem> {
     Fields::of_query(head.uri.query()).finish()?;
     let which = reference(&id).ok_or(Problem::TicketNotFound)?;
-    let found = desk.stored(desk.cases.find(std::slice::from_ref(&which))).await?;
-    let case = found.into_iter().next().flatten().ok_or(Problem::TicketNotFound)?;
+    let case = desk.stored(desk.cases.one(&which)).await?.ok_or(Problem::TicketNotFound)?;
     open(&desk, principal, Some(case.ticket.id))
 }
 
@@ -133,14 +127,7 @@ fn open(
         let message = listener.next().await?;
         Some((Ok::<_, Infallible>(message), listener))
     });
-    let messages = Box::pin(messages);
-    let heartbeat = KeepAlive::new().interval(HEARTBEAT);
-    let mut response = Sse::new(messages).keep_alive(heartbeat).into_response();
-    // nginx would otherwise collect a stream until its buffer is full.
-    let (buffering, no) =
-        (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    response.headers_mut().insert(buffering, no);
-    Ok(response)
+    Ok(sse::stream(Box::pin(messages)))
 }
 
 /// One who listens.

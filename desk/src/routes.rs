@@ -162,20 +162,23 @@ fn path(request: &Request) -> &str {
     request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str)
 }
 
+fn route(
+    method: Method,
+    path: &'static str,
+    roles: &'static [Role],
+    handler: MethodRouter<Arc<Desk>>,
+    describe: Describe,
+) -> Route {
+    Route { path, method, roles, describe, wait: REQUEST_WAIT, handler }
+}
+
 fn get<T: 'static>(
     path: &'static str,
     roles: &'static [Role],
     handler: impl Handler<T, Arc<Desk>>,
     describe: Describe,
 ) -> Route {
-    Route {
-        path,
-        method: Method::GET,
-        roles,
-        describe,
-        wait: REQUEST_WAIT,
-        handler: routing::get(handler),
-    }
+    route(Method::GET, path, roles, routing::get(handler), describe)
 }
 
 fn post<T: 'static>(
@@ -184,14 +187,7 @@ fn post<T: 'static>(
     handler: impl Handler<T, Arc<Desk>>,
     describe: Describe,
 ) -> Route {
-    Route {
-        path,
-        method: Method::POST,
-        roles,
-        describe,
-        wait: REQUEST_WAIT,
-        handler: routing::post(handler),
-    }
+    route(Method::POST, path, roles, routing::post(handler), describe)
 }
 
 fn patch<T: 'static>(
@@ -200,14 +196,7 @@ fn patch<T: 'static>(
     handler: impl Handler<T, Arc<Desk>>,
     describe: Describe,
 ) -> Route {
-    Route {
-        path,
-        method: Method::PATCH,
-        roles,
-        describe,
-        wait: REQUEST_WAIT,
-        handler: routing::patch(handler),
-    }
+    route(Method::PATCH, path, roles, routing::patch(handler), describe)
 }
 
 fn delete<T: 'static>(
@@ -216,14 +205,7 @@ fn delete<T: 'static>(
     handler: impl Handler<T, Arc<Desk>>,
     describe: Describe,
 ) -> Route {
-    Route {
-        path,
-        method: Method::DELETE,
-        roles,
-        describe,
-        wait: REQUEST_WAIT,
-        handler: routing::delete(handler),
-    }
+    route(Method::DELETE, path, roles, routing::delete(handler), describe)
 }
 
 #[cfg(test)]

@@ -9,9 +9,7 @@ use axum::{
     response::Response,
 };
 use chrono::{DateTime, Utc};
-use common::domain::{
-    ActionKind, Name, Role, RuleViolation, Standing, TimeSpan, Token, TokenId, TokenSecret,
-};
+use common::domain::{ActionKind, Name, Role, Standing, TimeSpan, Token, TokenId, TokenSecret};
 use http::{
     answer::{enveloped, rfc3339},
     auth::Principal,
@@ -25,7 +23,7 @@ use utoipa::{ToSchema, openapi::Object};
 
 use crate::{
     desk::Desk,
-    fields::{Fields, Id, text},
+    fields::{Fields, Id, one_of, text},
     openapi::schemas,
 };
 
@@ -85,7 +83,7 @@ struct Wanted {
 impl Wanted {
     fn parse(body: &[u8]) -> Result<Self, Problem> {
         let mut fields = Fields::of_body(body)?;
-        let role = fields.required("role", text(role));
+        let role = fields.required("role", one_of(Role::ALL, Role::as_str));
         let name = fields.optional("name", text(Name::parse));
         let lifetime = fields.optional("expiresIn", text(TimeSpan::parse));
         fields.finish()?;
@@ -103,12 +101,6 @@ impl Wanted {
             revoked_at: None,
         }
     }
-}
-
-fn role(text: &str) -> Result<Role, RuleViolation> {
-    let words = || Role::ALL.iter().map(|word| word.as_str()).collect::<Vec<_>>().join(", ");
-    text.parse()
-        .map_err(|_| RuleViolation::new("invalid_choice", format!("must be one of {}", words())))
 }
 
 /// Every token.

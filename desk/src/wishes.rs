@@ -10,13 +10,13 @@ use serde_json::Value;
 
 use crate::{
     desk::Desk,
-    fields::{Fields, text},
+    fields::{Fields, one_of, text},
 };
 
 /// Reads them. Something must be wanted.
 pub fn read(fields: &mut Fields) -> Change {
     let change = Change {
-        status: fields.optional("status", text(status)),
+        status: fields.optional("status", one_of(Status::ALL, Status::as_str)),
         assignee: fields.nullable("assignee", Assignment::Nobody, text(member)),
         tags_added: fields.optional("addTags", tags).unwrap_or_default(),
         tags_removed: fields.optional("removeTags", tags).unwrap_or_default(),
@@ -54,12 +54,6 @@ pub async fn admit(desk: &Desk, wanted: &Change, prefix: &str) -> Result<(), Pro
 
 fn member(text: &str) -> Result<Assignment, RuleViolation> {
     Name::parse(text).map(Assignment::To)
-}
-
-fn status(word: &str) -> Result<Status, RuleViolation> {
-    let words = || Status::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>().join(", ");
-    word.parse()
-        .map_err(|_| RuleViolation::new("invalid_choice", format!("must be one of {}", words())))
 }
 
 fn tags(value: &Value) -> Result<BTreeSet<Tag>, RuleViolation> {

@@ -5,7 +5,8 @@ use axum::{
     http::{HeaderValue, header},
     response::Response,
 };
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
+pub use common::clock::rfc3339;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -52,10 +53,4 @@ pub fn plain<T: Serialize>(success: Success, object: &T) -> Result<Response, Pro
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
-}
-
-/// `2026-11-22T10:30:00.000Z`
-#[must_use]
-pub fn rfc3339(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

@@ -17,4 +17,5 @@ pub mod problem;
 pub mod query;
 pub mod request;
 pub mod server;
+pub mod sse;
 pub mod standing;

@@ -8,11 +8,8 @@ use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration}
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, header},
-    response::{
-        IntoResponse, Response,
-        sse::{Event as Message, KeepAlive, Sse},
-    },
+    http::{HeaderMap, header},
+    response::{Response, sse::Event as Message},
 };
 use backon::Retryable;
 use chrono::{DateTime, Utc};
@@ -22,6 +19,7 @@ use common::{
     retry::persistently,
 };
 use futures_util::stream;
+use http::sse;
 use serde::Serialize;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{Instrument, Span};
@@ -38,9 +36,6 @@ use crate::{
 
 /// The name of every event. Others may come to stand beside it.
 pub const EVENT: &str = "progress";
-
-/// Proxies end connections that are silent for a minute, some for half of one.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// How long a stream lives at least; then it ends, and the client resumes by itself, at whichever
 /// instance has room. The most it lives on top is drawn at random, so that streams which began
@@ -99,13 +94,7 @@ fn response(follower: Follower) -> Response {
         };
         next.instrument(span.clone())
     });
-    let heartbeat = KeepAlive::new().interval(HEARTBEAT);
-    let mut response = Sse::new(messages).keep_alive(heartbeat).into_response();
-    // nginx would otherwise collect a stream until its buffer is full.
-    let (buffering, no) =
-        (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    response.headers_mut().insert(buffering, no);
-    response
+    sse::stream(messages)
 }
 
 /// Whether the client takes an event stream: it does unless it says what it takes and that is

@@ -8,14 +8,14 @@ use std::{
 
 use async_trait::async_trait;
 use common::{letters::Pace, ports::dead_letters::TOGETHER_MAX};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use tokio::{
     select,
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{cli::Rate, operator::told_to_stop};
+use crate::{cli::Rate, operator::told_to_stop, terminal};
 
 /// How far apart letters are admitted, where the rate has some for it: often enough for a bar that
 /// moves, and for a queue that is not filled in jerks.
@@ -38,10 +38,8 @@ impl Going {
     }
 
     fn new(letters: Option<u64>, rate: Rate, stop: CancellationToken) -> Self {
-        // Draws nothing where standard error is no terminal.
-        let bar = ProgressBar::with_draw_target(letters, ProgressDrawTarget::stderr());
-        let style = ProgressStyle::with_template("{wide_bar} {pos} of {len} letters, {eta} to go");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let words = "{wide_bar} {pos} of {len} letters, {eta} to go";
+        let bar = terminal::bar(letters, words, words);
         Self { rate, next: Mutex::new(Instant::now()), stop, bar }
     }
 

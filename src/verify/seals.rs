@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use common::{
+    clock::rfc3339,
     domain::Record,
     keys::hex,
     ports::{
@@ -94,14 +94,14 @@ impl Trial<'_> {
 
     /// What is under a seal.
     fn span(&self, seal: &Seal) -> String {
-        let until = shown(seal.sealed_at);
+        let until = rfc3339(seal.sealed_at);
         match &self.last {
             None => format!("what seal {} closed at {until}", seal.number),
             Some(last) => {
                 format!(
                     "what seal {} closed between {} and {until}",
                     seal.number,
-                    shown(last.sealed_at)
+                    rfc3339(last.sealed_at)
                 )
             }
         }
@@ -142,10 +142,6 @@ const fn noun(record: Record) -> &'static str {
         Record::Tickets => "changes of tickets",
         Record::Actions => "actions of operators",
     }
-}
-
-fn shown(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// The entries of a record one after the other, a page of them in memory.

@@ -8,7 +8,7 @@ use common::{
     chain,
     clock::{Clock, Entropy},
     ports::{
-        people::{Erasure, People, SeenTicket},
+        people::{ERASED_TOGETHER, Erasure, People, SeenTicket},
         store::StoreError,
     },
     trace::Trace,
@@ -25,9 +25,6 @@ const TURN: Duration = Duration::from_hours(1);
 
 /// Tickets found in one look.
 const FOUND_MAX: u32 = 10_000;
-
-/// Tickets erased in one transaction: nobody waits long for the locks.
-const TOGETHER: usize = 100;
 
 /// Between two transactions: whoever makes tickets comes first.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -82,7 +79,7 @@ impl Retention {
         let mut erased = 0;
         loop {
             let found = self.people.untouched(now - self.kept, FOUND_MAX).await?;
-            for tickets in found.chunks(TOGETHER) {
+            for tickets in found.chunks(ERASED_TOGETHER) {
                 erased += self.erase(tickets, now).await?;
                 sleep(PAUSE).await;
             }

@@ -124,17 +124,31 @@ pub fn days_before(day: NaiveDate, days: u16) -> NaiveDate {
 /// What a change of a ticket changes in the counts: dimension, value, and how many more or less.
 #[must_use]
 pub fn recounted(before: &Case, after: &Case) -> Vec<(&'static str, String, i64)> {
+    let counted = |Case { ticket, .. }: &Case| -> Vec<Amount> {
+        let resolved_on = |at: DateTime<Utc>| ("resolved_on", at.date_naive().to_string(), 1);
+        let resolved_on = ticket.resolved_at.map(resolved_on);
+        resolved_on.into_iter().chain([("status", ticket.status.to_string(), 1)]).collect()
+    };
+    let changes = difference(&counted(before), &counted(after));
+    changes.into_iter().map(|((dimension, value), change)| (dimension, value, change)).collect()
+}
+
+/// So much of something: its dimension, its value, and how much.
+pub(super) type Amount = (&'static str, String, i64);
+
+/// What is more and what is less afterwards, by dimension and value.
+pub(super) fn difference(
+    before: &[Amount],
+    after: &[Amount],
+) -> BTreeMap<(&'static str, String), i64> {
     let mut changes = BTreeMap::new();
-    for (case, change) in [(before, -1), (after, 1)] {
-        let ticket = &case.ticket;
-        let resolved_on = ticket.resolved_at.map(|at| ("resolved_on", at.date_naive().to_string()));
-        let status = ("status", ticket.status.to_string());
-        for counted in resolved_on.into_iter().chain([status]) {
-            *changes.entry(counted).or_default() += change;
+    for (amounts, sign) in [(before, -1), (after, 1)] {
+        for (dimension, value, amount) in amounts {
+            *changes.entry((*dimension, value.clone())).or_default() += sign * amount;
         }
     }
     changes.retain(|_, change| *change != 0);
-    changes.into_iter().map(|((dimension, value), change)| (dimension, value, change)).collect()
+    changes
 }
 
 #[cfg(test)]

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, DurationRound, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 
-use super::{Case, Name, Status};
+use super::{
+    Case, Name, Status,
+    statistics::{Amount, difference},
+};
 
 /// Every offset from UTC that is in use is a multiple of so long, so days of any zone are sums of these.
 pub const QUARTER: TimeDelta = TimeDelta::minutes(15);
@@ -204,13 +207,7 @@ impl DayTally {
 /// What a change of a ticket changes in the tallies: dimension, value, and how much more or less.
 #[must_use]
 pub fn retallied(before: &Case, after: &Case) -> Vec<(&'static str, String, i64)> {
-    let mut changes = BTreeMap::new();
-    for (case, sign) in [(before, -1), (after, 1)] {
-        for (dimension, value, amount) in tallied(case) {
-            *changes.entry((dimension, value)).or_default() += sign * amount;
-        }
-    }
-    changes.retain(|_, change| *change != 0);
+    let changes = difference(&tallied(before), &tallied(after));
     let today = after.ticket.updated_at.date_naive().to_string();
     let is_of_a_day_over = |(dimension, value): &&(&str, String)| {
         !["settled_on", "assigned"].contains(dimension) && !value.starts_with(&today)
@@ -223,7 +220,7 @@ pub fn retallied(before: &Case, after: &Case) -> Vec<(&'static str, String, i64)
 }
 
 /// What a ticket counts for, its submission apart, which stays as it is.
-fn tallied(Case { ticket, work }: &Case) -> Vec<(&'static str, String, i64)> {
+fn tallied(Case { ticket, work }: &Case) -> Vec<Amount> {
     let mut all = Vec::new();
     let assignee = work.assignee.as_ref().map(Name::as_str);
     if matches!(ticket.status, Status::Resolved | Status::Closed) {

@@ -8,13 +8,16 @@
 //! - `a_commit_is_counted_in_the_statistics`, in the transaction that makes it;
 //! - `a_commit_is_an_event_for_each_entry`, in order.
 
+use std::{collections::HashMap, slice};
+
 use async_trait::async_trait;
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::store::StoreError;
 use crate::{
+    clock::rfc3339,
     domain::{
         Case, Entry, Message, Name, Outcome, Post, Status, SubmissionId, Tag, Ticket, TicketNumber,
         recounted, retallied,
@@ -45,8 +48,12 @@ impl Reference {
 /// What [`Cases::find`] gives back of what a store found: each in the place of its name.
 #[must_use]
 pub fn in_place(which: &[Reference], cases: &[Case]) -> Vec<Option<Case>> {
-    let named = |asked: &Reference| cases.iter().find(|case| asked.names(&case.ticket)).cloned();
-    which.iter().map(named).collect()
+    let names = |case: &Case| {
+        [Reference::Id(case.ticket.id), Reference::Number(case.ticket.number.clone())]
+    };
+    let by_name: HashMap<_, _> =
+        cases.iter().flat_map(|case| names(case).map(|name| (name, case))).collect();
+    which.iter().map(|asked| by_name.get(asked).map(|&case| case.clone())).collect()
 }
 
 /// An entry of a ticket's trail, as the store has it: later releases have others.
@@ -146,6 +153,11 @@ pub trait Cases: Send + Sync {
     /// These cases, each in the place of its name.
     async fn find(&self, which: &[Reference]) -> Result<Vec<Option<Case>>, StoreError>;
 
+    /// One of them.
+    async fn one(&self, which: &Reference) -> Result<Option<Case>, StoreError> {
+        Ok(self.find(slice::from_ref(which)).await?.pop().flatten())
+    }
+
     /// One of them with its thread and trail.
     async fn file(&self, which: &Reference) -> Result<Option<CaseFile>, StoreError>;
 
@@ -229,12 +241,12 @@ impl<'a> From<&'a Step> for StepParameters<'a> {
             seen: before.work.version,
             version: work.version,
             status: ticket.status.as_str(),
-            updated_at: time_text(ticket.updated_at),
-            resolved_at: ticket.resolved_at.map(time_text),
+            updated_at: rfc3339(ticket.updated_at),
+            resolved_at: ticket.resolved_at.map(rfc3339),
             assignee: work.assignee.as_ref().map(Name::as_str),
-            first_reply_at: work.first_reply_at.map(time_text),
-            first_response_at: work.first_response_at.map(time_text),
-            submitted_at: time_text(ticket.submitted_at),
+            first_reply_at: work.first_reply_at.map(rfc3339),
+            first_response_at: work.first_response_at.map(rfc3339),
+            submitted_at: rfc3339(ticket.submitted_at),
             actor: &author.actor,
             address: author.address.as_deref(),
             request_id: &author.trace.request_id,
@@ -247,8 +259,4 @@ impl<'a> From<&'a Step> for StepParameters<'a> {
             tallies: retallied(before, &outcome.case).into_iter().map(count).collect(),
         }
     }
-}
-
-fn time_text(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

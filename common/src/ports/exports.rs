@@ -33,6 +33,21 @@ pub struct Choice {
     pub to: Option<DateTime<Utc>>,
 }
 
+impl Choice {
+    /// By what it is narrowed down, as staff call that: for the record, which does not say to what.
+    #[must_use]
+    pub fn narrowed_by(&self) -> Vec<&'static str> {
+        let all = [
+            ("status", !self.statuses.is_empty()),
+            ("priority", !self.priorities.is_empty()),
+            ("subject", !self.subjects.is_empty()),
+            ("submittedFrom", self.from.is_some()),
+            ("submittedTo", self.to.is_some()),
+        ];
+        all.into_iter().filter_map(|(name, is_given)| is_given.then_some(name)).collect()
+    }
+}
+
 /// A ticket as it leaves the installation: its columns that reporting tools may read, and what staff
 /// made of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

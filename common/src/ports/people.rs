@@ -4,8 +4,7 @@
 //! - `a_person_is_found_by_their_address_in_whatever_case`, page by page, and nobody else is;
 //! - `an_erased_person_leaves_no_word_behind`: no name, address, message, page or browser of theirs, and
 //!   nothing that was written to them or about them;
-//! - `counts_and_audit_are_what_they_were`, but for an entry that says that the ticket was erased, and
-//!   the words that it was filed under;
+//! - `counts_and_audit_are_what_they_were`, but for an entry that says that the ticket was erased;
 //! - `a_submission_that_was_under_way_is_stored_erased`, whoever stores it and however much later, if it
 //!   was accepted before its sender was forgotten;
 //! - `an_insertion_that_runs_meanwhile_is_waited_for`: what it stores unerased is there to be erased when
@@ -24,6 +23,9 @@ use crate::{
     domain::{Email, PersonHash, SubmissionId},
     trace::Trace,
 };
+
+/// Tickets to erase in one transaction: nobody waits long for the locks.
+pub const ERASED_TOGETHER: usize = 100;
 
 /// A ticket that is not erased, at the version at which somebody saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -15,34 +15,23 @@ use crate::fields::{Fields, text};
 pub struct Wanted {
     pub format: Format,
     pub choice: Choice,
-    /// The names of the parameters that narrow it down, for the record.
-    pub narrowed_by: Vec<&'static str>,
 }
 
 impl Wanted {
     pub fn read(fields: &mut Fields) -> Self {
         let format = fields.optional("format", text(format)).unwrap_or(Format::Ndjson);
-        let mut narrowed_by = Vec::new();
-        let mut words = |is_given: bool, name| narrowed_by.extend(is_given.then_some(name));
         let statuses = fields.optional("status", text(|it| of(it, Status::ALL, Status::as_str)));
-        words(statuses.is_some(), "status");
         let priorities =
             fields.optional("priority", text(|it| of(it, Priority::ALL, Priority::as_str)));
-        words(priorities.is_some(), "priority");
         let subjects = fields.optional("subject", text(|it| of(it, Subject::ALL, Subject::as_str)));
-        words(subjects.is_some(), "subject");
-        let from = fields.optional("submittedFrom", text(moment));
-        words(from.is_some(), "submittedFrom");
-        let to = fields.optional("submittedTo", text(moment));
-        words(to.is_some(), "submittedTo");
         let choice = Choice {
             statuses: statuses.unwrap_or_default(),
             priorities: priorities.unwrap_or_default(),
             subjects: subjects.unwrap_or_default(),
-            from,
-            to,
+            from: fields.optional("submittedFrom", text(moment)),
+            to: fields.optional("submittedTo", text(moment)),
         };
-        Self { format, choice, narrowed_by }
+        Self { format, choice }
     }
 }
 

@@ -30,10 +30,10 @@ pub async fn export(
     head: Parts,
 ) -> Result<Response, Problem> {
     let mut fields = Fields::of_query(head.uri.query());
-    let Wanted { format, choice, narrowed_by } = Wanted::read(&mut fields);
+    let Wanted { format, choice } = Wanted::read(&mut fields);
     fields.finish()?;
     let place = desk.transfer()?;
-    let details = json!({"format": format.as_str(), "narrowedBy": narrowed_by});
+    let details = json!({"format": format.as_str(), "narrowedBy": choice.narrowed_by()});
     desk.record(&principal, ActionKind::TicketExport, SUBJECT, details).await?;
     let mut pages = Pages::of(Arc::clone(&desk.exports), choice);
     // What cannot begin is a problem yet; later it can only break off.

@@ -8,6 +8,8 @@ use http_body_util::BodyExt;
 use tokio::time::{timeout, timeout_at};
 use tower::ServiceExt;
 
+use http::sse::HEARTBEAT;
+
 use super::*;
 use crate::{
     doubles::{FORM, Mood, Stage, feed::change},

@@ -1,8 +1,9 @@
 //! Dead letters as messages: the body as it came, the reason in headers.
 
 use bytes::Bytes;
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use common::{
+    clock::rfc3339,
     domain::DeadLetterCode,
     envelope,
     keys::hex,
@@ -56,7 +57,7 @@ pub(super) fn bury(
     let mut headers = FieldTable::default();
     headers.insert(REASON.into(), topology::text(reason.code.as_str()));
     headers.insert(DETAIL.into(), topology::text(&reason.detail));
-    let now = now.to_rfc3339_opts(SecondsFormat::Millis, true);
+    let now = rfc3339(now);
     headers.insert(FIRST_SEEN_AT.into(), topology::text(&now));
     headers.insert(ATTEMPTS.into(), AMQPValue::LongLongInt(attempts.into()));
     let properties = kept(came_with).with_headers(headers);
@@ -75,7 +76,7 @@ pub(super) fn rebury(delivery: &Delivery, body: Bytes) -> Message {
     let mut headers = FieldTable::default();
     headers.insert(REASON.into(), topology::text(&code));
     headers.insert(DETAIL.into(), topology::text(&detail));
-    let first_seen_at = first_seen_at.to_rfc3339_opts(SecondsFormat::Millis, true);
+    let first_seen_at = rfc3339(first_seen_at);
     headers.insert(FIRST_SEEN_AT.into(), topology::text(&first_seen_at));
     headers.insert(ATTEMPTS.into(), AMQPValue::LongLongInt(attempts.into()));
     Message {

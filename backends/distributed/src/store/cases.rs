@@ -1,7 +1,5 @@
 //! Tickets in the hands of staff.
 
-use std::slice;
-
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use common::{
@@ -38,9 +36,7 @@ impl Cases for Store {
 
     async fn file(&self, which: &Reference) -> Result<Option<CaseFile>, StoreError> {
         loop {
-            let Some(case) = self.find(slice::from_ref(which)).await?.pop().flatten() else {
-                return Ok(None);
-            };
+            let Some(case) = self.one(which).await? else { return Ok(None) };
             let query = sqlx::query_as::<_, FileRow>(include_str!("../../sql/case_file.sql"));
             let query = query.bind(case.ticket.id.as_uuid());
             let row = bounded(async { query.fetch_one(&mut *self.lend().await?).await }).await?;

@@ -12,7 +12,7 @@ use common::{
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Store, bounded};
+use super::{Store, bounded, tickets::corrupt};
 
 #[async_trait]
 impl Exports for Store {
@@ -67,10 +67,6 @@ struct ExportRow {
     assignee: Option<String>,
     tags: Vec<String>,
     is_wanted: bool,
-}
-
-fn corrupt(column: &str) -> StoreError {
-    StoreError::Corrupt(format!("tickets.{column}"))
 }
 
 impl TryFrom<ExportRow> for ExportedTicket {

@@ -1,8 +1,9 @@
 //! What is stored about people, found and erased.
 
 use async_trait::async_trait;
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use common::{
+    clock::rfc3339,
     domain::{Email, PersonHash, SubmissionId},
     ports::{
         people::{Erasure, People, SeenTicket},
@@ -76,9 +77,8 @@ impl People for Store {
         now: DateTime<Utc>,
         until: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        let text = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
         let query = sqlx::query(include_str!("../../sql/take_retention_turn.sql"));
-        let query = query.bind(text(now)).bind(text(until));
+        let query = query.bind(rfc3339(now)).bind(rfc3339(until));
         let taken = bounded(async { query.execute(&mut *self.lend().await?).await }).await?;
         Ok(taken.rows_affected() > 0)
     }

@@ -226,7 +226,7 @@ pub(super) struct TicketRow {
     replies: Option<String>,
 }
 
-fn corrupt(column: &str) -> StoreError {
+pub(super) fn corrupt(column: &str) -> StoreError {
     StoreError::Corrupt(format!("tickets.{column}"))
 }
 

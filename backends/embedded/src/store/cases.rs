@@ -1,6 +1,6 @@
 //! Tickets in the hands of staff.
 
-use std::{collections::HashSet, slice};
+use std::collections::HashSet;
 
 use async_trait::async_trait;
 use common::{
@@ -35,9 +35,7 @@ impl Cases for Store {
 
     async fn file(&self, which: &Reference) -> Result<Option<CaseFile>, StoreError> {
         loop {
-            let Some(case) = self.find(slice::from_ref(which)).await?.pop().flatten() else {
-                return Ok(None);
-            };
+            let Some(case) = self.one(which).await? else { return Ok(None) };
             let query = sqlx::query_as::<_, FileRow>(include_str!("../../sql/case_file.sql"));
             let query = query.bind(case.ticket.id.to_string());
             let row = query.fetch_one(&self.readers).await.map_err(failure)?;

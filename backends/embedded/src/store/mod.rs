@@ -26,7 +26,8 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, SecondsFormat, Utc};
+// A time as every table has it.
+use common::clock::rfc3339 as time_text;
 use common::{
     Cause,
     ports::store::{LaterSchema, StoreError},
@@ -292,11 +293,6 @@ fn read<T: FromStr>(table: &str, row: &str, column: &str, text: &str) -> Result<
 
 fn corrupt(table: &str, row: &str, column: &str) -> StoreError {
     StoreError::Corrupt(format!("{table}.{column} of {row}"))
-}
-
-/// A time as every table has it.
-fn time_text(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// A batch as the one parameter a statement takes.
