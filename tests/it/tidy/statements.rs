@@ -21,6 +21,10 @@ const WITHOUT_A_TWIN: &[(&str, &str, &str)] = &[
     ),
     ("embedded", "insert_posts.sql", "Postgres does it inside commit_steps; SQLite cannot"),
     ("embedded", "insert_tags.sql", "Postgres does it inside commit_steps; SQLite cannot"),
+    ("distributed", "common_matches.sql", "SQLite walks back from the newest by itself"),
+    ("distributed", "exact_matches.sql", "SQLite plans all ways of a search in a moment"),
+    ("distributed", "probe_words.sql", "SQLite has no choice to make"),
+    ("distributed", "rare_matches.sql", "SQLite walks back from the newest by itself"),
     ("embedded", "add_statistics.sql", "Postgres does it inside insert_tickets; SQLite cannot"),
     (
         "embedded",

@@ -74,6 +74,8 @@ impl Store {
                 ("synchronous_commit", "on"),
                 // What is planned for a large table would be compiled for longer than it then runs.
                 ("jit", "off"),
+                // To start another process for a search takes longer than the search.
+                ("max_parallel_workers_per_gather", "0"),
                 // Every start but the first would log that the migrations' table exists.
                 ("client_min_messages", "warning"),
             ]);

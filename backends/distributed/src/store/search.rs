@@ -15,23 +15,25 @@ use uuid::Uuid;
 
 use super::{Store, bounded};
 
+/// Of the newest 300 tickets so many match a common word.
+const COMMON: i64 = 6;
+
 /// A statement that goes on behind the tickets that pass the filters.
 macro_rules! behind_listed {
-    ($file:literal) => {
-        concat!(include_str!("../../sql/listed.sql"), include_str!($file))
+    ($($file:literal),+) => {
+        concat!(include_str!("../../sql/listed.sql"), $(include_str!($file)),+)
     };
 }
 
 #[async_trait]
 impl TicketIndex for Store {
     async fn page(&self, query: &TicketQuery) -> Result<TicketPage, StoreError> {
-        let statement = match (&query.search, &query.filters.tag) {
+        let rows = match (&query.search, &query.filters.tag) {
             (Some(search), _) if search.phrases.is_empty() => return Ok(TicketPage::default()),
-            (Some(search), _) => matching(query, search),
-            (None, Some(_)) => tagged(query),
-            (None, None) => walk(query)?,
+            (Some(search), _) => bounded(self.matching(query, search)).await?,
+            (None, Some(_)) => self.listed(tagged(query)).await?,
+            (None, None) => self.listed(walk(query)?).await?,
         };
-        let rows = bounded(async { statement.fetch_all(&mut *self.lend().await?).await }).await?;
         let (ids, next) = query.cut(rows.into_iter().map(Place::from).collect());
         let ids: Vec<_> = ids.into_iter().map(Reference::Id).collect();
         let cases = self.find(&ids).await?;
@@ -48,6 +50,40 @@ impl SearchWriter for Store {
         let query = query.bind(i64::from(entries_max)).persistent(false);
         let entries = bounded(async { query.fetch_one(&mut *self.lend().await?).await }).await?;
         u32::try_from(entries).map_err(|_| StoreError::Corrupt("take_in.count".to_owned()))
+    }
+}
+
+impl Store {
+    async fn listed(&self, statement: Statement) -> Result<Vec<PlaceRow>, StoreError> {
+        bounded(async { statement.fetch_all(&mut *self.lend().await?).await }).await
+    }
+
+    /// Those of the number or address that is searched for; if there are none, those that match.
+    async fn matching(
+        &self,
+        query: &TicketQuery,
+        search: &Search,
+    ) -> Result<Vec<PlaceRow>, sqlx::Error> {
+        let mut connection = self.lend().await?;
+        if search.number.is_some() || search.email.is_some() {
+            let rows = exact(query, search).fetch_all(&mut *connection).await?;
+            if !rows.is_empty() {
+                return Ok(rows);
+            }
+        }
+        let hits: i64 = sqlx::query_scalar(include_str!("../../sql/probe_words.sql"))
+            .bind(tsquery(search))
+            .bind(query.start().horizon)
+            .fetch_one(&mut *connection)
+            .await?;
+        let sql = if hits < COMMON {
+            behind_listed!("../../sql/rare_matches.sql", "../../sql/search_tickets.sql")
+        } else {
+            behind_listed!("../../sql/common_matches.sql", "../../sql/search_tickets.sql")
+        };
+        // With no filter the plan is always the same, and to make it takes a quarter of the search.
+        let is_planned_once = query.filters == Filters::default();
+        chosen(sql, query, search).persistent(is_planned_once).fetch_all(&mut *connection).await
     }
 }
 
@@ -76,9 +112,18 @@ fn tagged(query: &TicketQuery) -> Statement {
         .bind(query.sort.as_str())
 }
 
-fn matching(query: &TicketQuery, search: &Search) -> Statement {
+/// Planned once: whatever the filters are, these few are found by themselves, and a plan would take longer.
+fn exact(query: &TicketQuery, search: &Search) -> Statement {
+    let sql = behind_listed!("../../sql/exact_matches.sql", "../../sql/search_tickets.sql");
+    chosen(sql, query, search)
+        .bind(search.number.as_ref().map(TicketNumber::to_string))
+        .bind(search.email.as_ref().map(|email| Email::as_str(email).to_owned()))
+        .persistent(true)
+}
+
+fn chosen(sql: &'static str, query: &TicketQuery, search: &Search) -> Statement {
     let start = query.start();
-    listed(behind_listed!("../../sql/search_tickets.sql"), &query.filters)
+    listed(sql, &query.filters)
         .bind(start.key)
         .bind(start.id.as_uuid())
         .bind(one_more(query))
@@ -86,8 +131,6 @@ fn matching(query: &TicketQuery, search: &Search) -> Statement {
         .bind(tsquery(search))
         .bind(start.horizon)
         .bind(i64::from(SEARCH_WINDOW))
-        .bind(search.number.as_ref().map(TicketNumber::to_string))
-        .bind(search.email.as_ref().map(|email| Email::as_str(email).to_owned()))
 }
 
 /// All of them, each as what a word begins with. Between quotation marks nothing is an operator, and a
