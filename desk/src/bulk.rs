@@ -1,7 +1,7 @@
 //! `POST /api/support/admin/tickets/bulk`: the same change of many tickets, each for itself or all
 //! together, with a result for each.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use axum::{
     Extension,
@@ -10,7 +10,7 @@ use axum::{
     response::Response,
 };
 use common::{
-    domain::{Case, Change, RuleViolation},
+    domain::{Change, RuleViolation},
     ports::cases::{Author, Reference, Step},
 };
 use http::{
@@ -20,6 +20,7 @@ use http::{
 };
 use serde::Serialize;
 use serde_json::Value;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use crate::{
@@ -34,6 +35,9 @@ pub const TICKETS_MAX: usize = 1_000;
 
 /// How often those are tried again that others came before.
 const ATTEMPTS: usize = 20;
+
+/// How long, well within a request's deadline: beyond that nobody would be told what was changed.
+const TRYING_WAIT: Duration = Duration::from_secs(20);
 
 /// Changes them.
 pub async fn bulk(
@@ -81,12 +85,23 @@ fn switch(value: &Value) -> Result<bool, RuleViolation> {
     value.as_bool().ok_or_else(|| RuleViolation::new("wrong_type", "must be true or false"))
 }
 
-/// What became of one ticket.
+/// What became of one ticket, with the version it has now.
+#[derive(Clone)]
 enum Verdict {
-    Changed(Case),
+    Changed(u32),
     /// It was as wanted before.
-    Unchanged(Case),
+    Unchanged(u32),
     Failed(Problem),
+}
+
+impl Verdict {
+    /// That of a ticket where it is named once more: what was changed is as wanted by then.
+    fn again(&self) -> Self {
+        match self {
+            Self::Changed(version) => Self::Unchanged(*version),
+            other => other.clone(),
+        }
+    }
 }
 
 /// A change on its way to many tickets.
@@ -99,29 +114,36 @@ struct Round<'a> {
     verdicts: Vec<Option<Verdict>>,
 }
 
+/// What is to be written down at once.
+#[derive(Default)]
+struct Turn {
+    steps: Vec<Step>,
+    /// Where the tickets of the steps are named.
+    places: Vec<usize>,
+    /// Where a ticket is named once more, and where it is named first.
+    repeats: Vec<(usize, usize)>,
+}
+
 impl<'a> Round<'a> {
     fn new(desk: &'a Desk, named: &'a [String], wanted: Change, author: Author) -> Self {
         let verdicts = named.iter().map(|_| None).collect();
         Self { desk, named, wanted, author, verdicts }
     }
 
+    /// Until each has a verdict, or together until one has failed. Once something is changed there is
+    /// no problem as a whole any more: whoever asked must learn what it was.
     async fn run(&mut self, together: bool) -> Result<(), Problem> {
+        let ends_at = Instant::now() + TRYING_WAIT;
         for _ in 0..ATTEMPTS {
-            let (places, steps) = self.steps().await?;
-            if steps.is_empty() && self.verdicts.iter().all(Option::is_some) {
-                return Ok(());
+            match self.turn(together).await {
+                Err(problem) if !self.has_changed() => return Err(problem),
+                Ok(()) if self.is_decided(together) => return Ok(()),
+                Ok(()) if Instant::now() < ends_at => {}
+                _ => break,
             }
-            if together && self.has_failed() {
-                return Ok(());
-            }
-            let done = self.desk.stored(self.desk.cases.commit(&steps, together)).await?;
-            if together && done.contains(&false) {
-                self.verdicts.fill_with(|| None);
-                continue;
-            }
-            for ((place, step), done) in places.into_iter().zip(steps).zip(done) {
-                self.verdicts[place] = done.then_some(Verdict::Changed(step.outcome.case));
-            }
+        }
+        if together {
+            return Err(Problem::Unavailable);
         }
         for verdict in self.verdicts.iter_mut().filter(|verdict| verdict.is_none()) {
             *verdict = Some(Verdict::Failed(Problem::Unavailable));
@@ -129,9 +151,29 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    /// What is to be written down for those that have no verdict yet, and their places. A ticket that
-    /// is named twice has its second turn once the first is done.
-    async fn steps(&mut self) -> Result<(Vec<usize>, Vec<Step>), Problem> {
+    /// Tries those that have no verdict yet, in one transaction.
+    async fn turn(&mut self, together: bool) -> Result<(), Problem> {
+        let Turn { steps, places, repeats } = self.next().await?;
+        let is_in_vain = together && self.has_failed();
+        if !steps.is_empty() && !is_in_vain {
+            let done = self.desk.stored(self.desk.cases.commit(&steps, together)).await?;
+            if together && done.contains(&false) {
+                self.verdicts.fill(None);
+                return Ok(());
+            }
+            for ((place, step), done) in places.into_iter().zip(steps).zip(done) {
+                let version = step.outcome.case.work.version;
+                self.verdicts[place] = done.then_some(Verdict::Changed(version));
+            }
+        }
+        for (place, first) in repeats {
+            self.verdicts[place] = self.verdicts[first].as_ref().map(Verdict::again);
+        }
+        Ok(())
+    }
+
+    /// What is to be written down for those that have no verdict yet; the others get theirs.
+    async fn next(&mut self) -> Result<Turn, Problem> {
         let (mut known, mut which) = (Vec::new(), Vec::<Reference>::new());
         let open = self.verdicts.iter_mut().enumerate().filter(|(_, verdict)| verdict.is_none());
         for (place, verdict) in open {
@@ -143,13 +185,15 @@ impl<'a> Round<'a> {
             }
         }
         let cases = self.desk.stored(self.desk.cases.find(&which)).await?;
-        let (mut places, mut steps, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
+        let (mut turn, mut firsts) = (Turn::default(), HashMap::new());
         for (place, case) in known.into_iter().zip(cases) {
             let Some(before) = case else {
                 self.verdicts[place] = Some(Verdict::Failed(Problem::TicketNotFound));
                 continue;
             };
-            if !seen.insert(before.ticket.id) {
+            let first = *firsts.entry(before.ticket.id).or_insert(place);
+            if first != place {
+                turn.repeats.push((place, first));
                 continue;
             }
             match outcome(self.desk, &before, &self.wanted, &self.author) {
@@ -157,15 +201,23 @@ impl<'a> Round<'a> {
                     self.verdicts[place] = Some(Verdict::Failed(refusal(&refused)));
                 }
                 Ok(outcome) if outcome.entries.is_empty() => {
-                    self.verdicts[place] = Some(Verdict::Unchanged(before));
+                    self.verdicts[place] = Some(Verdict::Unchanged(before.work.version));
                 }
                 Ok(outcome) => {
-                    places.push(place);
-                    steps.push(Step { before, outcome, author: self.author.clone() });
+                    turn.places.push(place);
+                    turn.steps.push(Step { before, outcome, author: self.author.clone() });
                 }
             }
         }
-        Ok((places, steps))
+        Ok(turn)
+    }
+
+    fn is_decided(&self, together: bool) -> bool {
+        self.verdicts.iter().all(Option::is_some) || (together && self.has_failed())
+    }
+
+    fn has_changed(&self) -> bool {
+        self.verdicts.iter().any(|verdict| matches!(verdict, Some(Verdict::Changed(_))))
     }
 
     fn has_failed(&self) -> bool {
@@ -229,16 +281,16 @@ fn outcomes() -> utoipa::openapi::Object {
 impl TicketResult {
     fn of(ticket: &str, verdict: &Verdict) -> Self {
         let ticket = ticket.to_owned();
-        let done = |outcome, case: &Case| Self {
+        let done = |outcome, version| Self {
             ticket: ticket.clone(),
             outcome,
-            version: Some(case.work.version),
+            version: Some(version),
             code: None,
             detail: None,
         };
         match verdict {
-            Verdict::Changed(case) => done("changed", case),
-            Verdict::Unchanged(case) => done("unchanged", case),
+            Verdict::Changed(version) => done("changed", *version),
+            Verdict::Unchanged(version) => done("unchanged", *version),
             Verdict::Failed(problem) => {
                 let (code, detail) = (Some(problem.code()), Some(detail(problem)));
                 Self { ticket, outcome: "failed", version: None, code, detail }
@@ -258,3 +310,6 @@ fn detail(problem: &Problem) -> String {
         _ => said.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,12 @@ pub struct ScriptedCases {
     pub files: Mutex<Vec<CaseFile>>,
     /// So many commits find that somebody else was first.
     pub rivals: Mutex<u32>,
+    /// Somebody else is always first with this one.
+    pub contested: Mutex<Option<SubmissionId>>,
+    /// So many calls are answered yet, if there is an end to it.
+    pub answers: Mutex<Option<u32>>,
+    /// How many transactions there were.
+    pub commits: Mutex<u32>,
 }
 
 impl ScriptedCases {
@@ -58,6 +64,13 @@ impl ScriptedCases {
         id
     }
 
+    fn reached(&self) -> Result<(), StoreError> {
+        let mut answers = self.answers.lock().unwrap();
+        let Some(left) = &mut *answers else { return Ok(()) };
+        *left = left.checked_sub(1).ok_or_else(|| StoreError::Unavailable("internal: away".into()))?;
+        Ok(())
+    }
+
     fn count(&self) -> u128 {
         self.files.lock().unwrap().len() as u128
     }
@@ -73,6 +86,7 @@ impl ScriptedCases {
 #[async_trait]
 impl Cases for ScriptedCases {
     async fn find(&self, which: &[Reference]) -> Result<Vec<Option<Case>>, StoreError> {
+        self.reached()?;
         let files = self.files.lock().unwrap();
         let cases: Vec<_> = files.iter().map(|file| file.case.clone()).collect();
         Ok(in_place(which, &cases))
@@ -84,20 +98,24 @@ impl Cases for ScriptedCases {
     }
 
     async fn commit(&self, steps: &[Step], together: bool) -> Result<Vec<bool>, StoreError> {
+        self.reached()?;
+        *self.commits.lock().unwrap() += 1;
         let mut files = self.files.lock().unwrap();
         let mut rivals = self.rivals.lock().unwrap();
         if *rivals > 0 {
             *rivals -= 1;
             return Ok(vec![false; steps.len()]);
         }
-        let fits =
-            |files: &[CaseFile], step: &Step| files.iter().any(|file| file.case == step.before);
-        if together && !steps.iter().all(|step| fits(&files, step)) {
+        let contested = *self.contested.lock().unwrap();
+        let fits = |file: &CaseFile, step: &Step| {
+            file.case == step.before && contested != Some(file.case.ticket.id)
+        };
+        if together && !steps.iter().all(|step| files.iter().any(|file| fits(file, step))) {
             return Ok(vec![false; steps.len()]);
         }
         let mut done = Vec::new();
         for step in steps {
-            let file = files.iter_mut().find(|file| file.case == step.before);
+            let file = files.iter_mut().find(|file| fits(file, step));
             done.push(file.is_some());
             let Some(file) = file else { continue };
             file.case = step.outcome.case.clone();

@@ -141,7 +141,11 @@ pub fn bulk(schemas: &mut Schemas) -> Operation {
     Operation {
         description: format!(
             "Each for itself, and what became of each is told; with `allOrNothing` in one transaction, of \
-             which nothing is done when one of them fails. {TRANSITIONS}"
+             which nothing is done when one of them fails. A ticket that is named more than once is \
+             changed once, and `unchanged` where it is named again. Once something is changed the answer \
+             is 200: `unavailable` is then the code of each ticket that others kept changing first, or \
+             that was out of reach by its turn, which may be changed all the same; ask again for those. \
+             {TRANSITIONS}"
         ),
         body: Some(body(&properties, &["tickets", "change"], &examples)),
         answers: vec![told.example("results", "One changed", &envelope("Tickets", &data))],

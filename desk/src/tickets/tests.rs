@@ -150,20 +150,6 @@ async fn a_reply_and_a_note_stand_in_the_thread() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_are_changed_each_for_itself_with_a_result_each() {
-    let stage = stage();
-    stage.cases.add("SUP-2026-000002", DateTime::UNIX_EPOCH);
-    patch(&stage, r#"{"addTags":["a"]}"#).await;
-    let path = "/api/support/admin/tickets/bulk";
-    let body = r#"{"tickets":["SUP-2026-000001","SUP-2026-000002","x","SUP-2026-000002"],"change":{"addTags":["a"]}}"#;
-    let heard = stage.ask("POST", path, body).await;
-    let results = heard.json["data"]["tickets"].as_array().unwrap();
-    let told: Vec<_> = results.iter().map(|it| it["outcome"].as_str().unwrap()).collect();
-    assert_eq!(told, ["unchanged", "changed", "failed", "unchanged"]);
-    assert_eq!(results[2]["code"], "ticket_not_found");
-}
-
-#[tokio::test(start_paused = true)]
 async fn what_a_change_does_not_know_is_refused_and_not_passed_over() {
     let stage = stage();
     for (method, path, body) in [
@@ -178,23 +164,4 @@ async fn what_a_change_does_not_know_is_refused_and_not_passed_over() {
         assert_eq!(stage.ask(method, &path, body).await.code(), (422, "invalid_query"), "{path}");
     }
     assert_eq!(stage.ask("GET", PATH, "").await.header("etag"), "\"1\"");
-}
-
-#[tokio::test(start_paused = true)]
-async fn all_or_nothing_is_what_was_asked_for() {
-    let stage = stage();
-    stage.cases.add("SUP-2026-000002", DateTime::UNIX_EPOCH);
-    let path = "/api/support/admin/tickets/bulk";
-    let body = |tickets: &str| {
-        format!(
-            r#"{{"tickets":[{tickets}],"change":{{"status":"in-progress"}},"allOrNothing":true}}"#
-        )
-    };
-    let heard = stage.ask("POST", path, &body(r#""SUP-2026-000001","SUP-2026-000009""#)).await;
-    assert_eq!(heard.code(), (409, "not_together"));
-    assert_eq!(heard.json["errors"][0]["pointer"], "/tickets/1");
-    assert_eq!(stage.ask("GET", PATH, "").await.json["data"]["status"], "open");
-    *stage.cases.rivals.lock().unwrap() = 3;
-    let heard = stage.ask("POST", path, &body(r#""SUP-2026-000001","SUP-2026-000002""#)).await;
-    assert_eq!(heard.status, 200, "{heard:?}");
 }

@@ -1,5 +1,6 @@
 //! Flow tests: whole installations of real processes on real servers, one promise a test.
 
+mod bulk;
 mod changelogs;
 mod crashers;
 pub mod crowd;
