@@ -1,6 +1,5 @@
 //! What roles that answer over HTTP share: the accept loop, what every request gets, problem
-//! documents and the success envelope, who asks and whether they may, bodies and queries, and the
-//! building blocks of the `OpenAPI` document.
+//! documents and the success envelope, who asks and whether they may, bodies, and the building blocks of the `OpenAPI` document.
 //!
 //! No route is here. What a role serves, and the words of its own, are the role's.
 
@@ -14,7 +13,6 @@ pub mod guesses;
 pub mod measure;
 pub mod openapi;
 pub mod problem;
-pub mod query;
 pub mod request;
 pub mod server;
 pub mod sse;

@@ -112,9 +112,7 @@ pub enum Problem {
     ValidationFailed(Vec<FieldError>),
     /// 422: the key was another form's first.
     IdempotencyKeyReused,
-    /// 422: a query parameter out of range, or one that is not known and would change the answer.
-    InvalidQuery(&'static str),
-    /// 422: the same, with each of the parameters that break their rules.
+    /// 422: parameters of a query that break their rules, or are not known where that would matter.
     InvalidParameters(Vec<FieldError>),
     /// 429: these policies leave no room; in so many seconds they do.
     RateLimited {

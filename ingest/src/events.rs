@@ -4,7 +4,11 @@
 use std::sync::Arc;
 
 use axum::{extract::State, http::request::Parts, response::Response};
-use common::{cloud_event::CloudEvent, domain::Role, ports::events::Cursor};
+use common::{
+    cloud_event::CloudEvent,
+    domain::{Role, RuleViolation},
+    ports::events::Cursor,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -14,7 +18,7 @@ use crate::{
     lookup::in_time,
     openapi::replay::EventSchema,
     problem::{Problem, Success},
-    query::values,
+    query::{Query, number},
 };
 
 pub const LIMIT_DEFAULT: u32 = 100;
@@ -32,36 +36,25 @@ pub struct Events {
 /// Answers with events; the token is looked at before anything else.
 pub async fn events(State(edge): State<Arc<Edge>>, head: Parts) -> Result<Response, Problem> {
     edge.access.authorize(&head, &[Role::Admin]).await?;
-    let query = head.uri.query().unwrap_or_default();
-    let (after, limit) = (after(query)?, limit(query)?);
+    let (after, limit) = asked(head.uri.query())?;
     let page = in_time(&edge, edge.event_log.after(after, limit)).await?;
     let events = page.events.iter().map(CloudEvent::from).collect();
     let data = Events { events, next: page.next.to_string() };
     enveloped(Success::Found, "Support ticket events", &data, edge.clock.now())
 }
 
-/// `after`, at most once: as an answer's `next`, or without it from the first event on.
-fn after(query: &str) -> Result<Cursor, Problem> {
-    let mut given = values(query, "after");
-    let after = match (given.next(), given.next()) {
-        (None, _) => Some(Cursor::START),
-        (Some(text), None) => text.parse().ok(),
-        _ => None,
-    };
-    after.ok_or(Problem::InvalidQuery("after must be one cursor, as next was in an answer."))
+/// From where on, without a word of it from the first event, and how many.
+fn asked(query: Option<&str>) -> Result<(Cursor, u32), Problem> {
+    let mut query = Query::of(query);
+    let after = query.optional("after", cursor).unwrap_or(Cursor::START);
+    let limit = query.optional("limit", |text| number(text, LIMIT_MAX)).unwrap_or(LIMIT_DEFAULT);
+    query.finish()?;
+    Ok((after, limit))
 }
 
-/// `limit`, at most once; other parameters are ignored.
-fn limit(query: &str) -> Result<u32, Problem> {
-    let mut given = values(query, "limit");
-    let limit = match (given.next(), given.next()) {
-        (None, _) => Some(LIMIT_DEFAULT),
-        (Some(text), None) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
-            text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit))
-        }
-        _ => None,
-    };
-    limit.ok_or(Problem::InvalidQuery("limit must be one whole number from 1 to 1000."))
+fn cursor(text: &str) -> Result<Cursor, RuleViolation> {
+    let violation = |_| RuleViolation::new("invalid_cursor", "must be as next was in an answer");
+    text.parse().map_err(violation)
 }
 
 #[cfg(test)]
@@ -147,6 +140,8 @@ mod tests {
             let heard = ask(&stage, &format!("?{query}")).await;
             assert_eq!(heard.code(), (422, "invalid_query"), "{query}");
         }
+        let heard = ask(&stage, "?limit=0&after=0&after=0").await;
+        assert_eq!(heard.violations(), ["/after duplicate_field", "/limit out_of_range"]);
         assert_eq!(ask(&stage, &format!("?after={zero}&limit=1000&x")).await.status, 200);
         assert_eq!(stage.store.asked(), 1);
     }

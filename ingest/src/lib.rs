@@ -29,6 +29,7 @@ mod openapi;
 mod outlet;
 mod prefer;
 mod progress;
+mod query;
 mod reconcile;
 mod reply;
 mod routes;
@@ -51,9 +52,7 @@ use common::{
 };
 use http::openapi::Chapter;
 pub use http::server;
-use http::{
-    answer, auth, body, client, condition, form, guesses, problem, query, request, standing,
-};
+use http::{answer, auth, body, client, condition, form, guesses, problem, request, standing};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;

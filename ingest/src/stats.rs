@@ -7,9 +7,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{extract::State, http::request::Parts, response::Response};
 use chrono::NaiveDate;
-use common::domain::{DAYS_MAX, Day, Done, Priority, Role, Statistics, Status, Subject, Times};
+use common::domain::{
+    DAYS_MAX, Day, Done, Priority, Role, RuleViolation, Statistics, Status, Subject, Times,
+};
 use serde::{Serialize, Serializer};
-use url::form_urlencoded;
 use utoipa::{ToSchema, openapi::Object};
 
 use self::{
@@ -21,7 +22,7 @@ use crate::{
     edge::Edge,
     openapi::schemas::{self, Time},
     problem::{Problem, Success},
-    query::values,
+    query::{Query, number},
     snapshot::{Snapshot, Source},
 };
 
@@ -30,8 +31,7 @@ pub const DAYS_DEFAULT: u16 = 30;
 /// Answers with the counts; the token is looked at before anything else.
 pub async fn stats(State(edge): State<Arc<Edge>>, head: Parts) -> Result<Response, Problem> {
     edge.access.authorize(&head, &[Role::Admin, Role::Agent, Role::Stats]).await?;
-    let query = head.uri.query().unwrap_or_default();
-    let asked = Asked { days: days(query)?, zone: zone(query)? };
+    let asked = asked(head.uri.query())?;
     let snapshot = edge.snapshots.latest().await.map_err(|_| Problem::Unavailable)?;
     let now = edge.clock.now();
     let calendar = Calendar::new(asked, now);
@@ -41,32 +41,19 @@ pub async fn stats(State(edge): State<Arc<Edge>>, head: Parts) -> Result<Respons
     enveloped(Success::Found, "Support ticket statistics", &data, now)
 }
 
-/// `days`, at most once; other parameters are ignored.
-fn days(query: &str) -> Result<u16, Problem> {
-    let mut given = values(query, "days");
-    let days = match (given.next(), given.next()) {
-        (None, _) => Some(DAYS_DEFAULT),
-        (Some(value), None) if value.bytes().all(|byte| byte.is_ascii_digit()) => {
-            value.parse().ok().filter(|days| (1..=DAYS_MAX).contains(days))
-        }
-        _ => None,
-    };
-    days.ok_or(Problem::InvalidQuery("days must be one whole number from 1 to 366."))
+fn asked(query: Option<&str>) -> Result<Asked, Problem> {
+    let mut query = Query::of(query);
+    let days = query.optional("days", |text| number(text, DAYS_MAX)).unwrap_or(DAYS_DEFAULT);
+    let zone = query.optional("timeZone", zone).unwrap_or(Zone::UTC);
+    query.finish()?;
+    Ok(Asked { days, zone })
 }
 
-/// `timeZone`, at most once.
-fn zone(query: &str) -> Result<Zone, Problem> {
-    let pairs = form_urlencoded::parse(query.as_bytes());
-    let mut given = pairs.filter_map(|(name, value)| (name == "timeZone").then_some(value));
-    let zone = match (given.next(), given.next()) {
-        (None, _) => Some(Zone::UTC),
-        // A plus sign that was not escaped stands for a space, which is in no name.
-        (Some(name), None) => Zone::parse(&name.replace(' ', "+")),
-        _ => None,
-    };
-    zone.ok_or(Problem::InvalidQuery(
-        "timeZone must be the name of one IANA time zone, such as Asia/Kolkata.",
-    ))
+fn zone(name: &str) -> Result<Zone, RuleViolation> {
+    let detail = "must be the name of an IANA time zone, such as Asia/Kolkata";
+    // A plus sign that was not escaped stands for a space, which is in no name.
+    let zone = Zone::parse(&name.replace(' ', "+"));
+    zone.ok_or_else(|| RuleViolation::new("invalid_time_zone", detail))
 }
 
 /// The counts of all tickets.

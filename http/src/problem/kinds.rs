@@ -39,9 +39,7 @@ impl Problem {
             Self::IdempotencyKeyReused => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused")
             }
-            Self::InvalidQuery(_) | Self::InvalidParameters(_) => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "invalid_query")
-            }
+            Self::InvalidParameters(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_query"),
             Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Self::NotAccepted => (StatusCode::SERVICE_UNAVAILABLE, "not_accepted"),
@@ -129,7 +127,6 @@ impl Problem {
                 "This Idempotency-Key was sent with another form before. Send this one under a key \
                  of its own.",
             ),
-            Self::InvalidQuery(detail) => ("Invalid query", detail),
             Self::InvalidParameters(_) => {
                 ("Invalid query", "Some parameters break their rules; errors lists each of them.")
             }

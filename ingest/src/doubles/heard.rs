@@ -59,4 +59,12 @@ impl Heard {
         assert!(!self.json.to_string().contains("internal:") && self.json["title"].is_string());
         (self.status, self.json["code"].as_str().unwrap())
     }
+
+    /// Pointer and code of each violation that a 422 lists.
+    pub fn violations(&self) -> Vec<String> {
+        assert_eq!(self.status, 422, "{self:?}");
+        let errors = self.json["errors"].as_array().unwrap();
+        let word = |value: &Value| value.as_str().unwrap().to_owned();
+        errors.iter().map(|it| format!("{} {}", word(&it["pointer"]), word(&it["code"]))).collect()
+    }
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     events::{Events, LIMIT_DEFAULT, LIMIT_MAX},
-    problem::{Problem, Success},
+    problem::{FieldError, Problem, Success},
 };
 
 pub const TAG: &str = "Events";
@@ -117,12 +117,17 @@ pub fn events(schemas: &mut Schemas) -> Operation {
         problems: vec![
             Problem::Unauthorized,
             Problem::Forbidden,
-            Problem::InvalidQuery("limit must be one whole number from 1 to 1000."),
+            Problem::InvalidParameters(vec![bad_limit()]),
             Problem::Unavailable,
         ],
         roles: &[Role::Admin],
         ..Operation::new("replayEvents", TAG, "Read events again")
     }
+}
+
+fn bad_limit() -> FieldError {
+    let detail = "must be a whole number from 1 to 1000".to_owned();
+    FieldError { pointer: "/limit".into(), code: "out_of_range", detail }
 }
 
 fn example() -> Value {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Operation, Schemas};
 use crate::{
-    problem::{Problem, Success},
+    problem::{FieldError, Problem, Success},
     stats::{Counts, DAYS_DEFAULT},
 };
 
@@ -39,12 +39,25 @@ pub fn statistics(schemas: &mut Schemas) -> Operation {
         problems: vec![
             Problem::Unauthorized,
             Problem::Forbidden,
-            Problem::InvalidQuery("days must be one whole number from 1 to 366."),
+            Problem::InvalidParameters(violations()),
             Problem::Unavailable,
         ],
         roles: Role::ALL,
         ..Operation::new("statistics", TAG, "Count the tickets")
     }
+}
+
+fn violations() -> Vec<FieldError> {
+    let violation = |pointer: &'static str, code, detail: &str| FieldError {
+        pointer: pointer.into(),
+        code,
+        detail: detail.to_owned(),
+    };
+    let zone = "must be the name of an IANA time zone, such as Asia/Kolkata";
+    vec![
+        violation("/days", "out_of_range", "must be a whole number from 1 to 366"),
+        violation("/timeZone", "invalid_time_zone", zone),
+    ]
 }
 
 fn example() -> Value {

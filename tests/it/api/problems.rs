@@ -267,8 +267,8 @@ async fn a_422_of_a_form(api: Api) {
 }
 
 async fn a_422_of_a_query(api: Api) {
-    let answer =
-        api.client.get("/api/support/stats?days=0").bearer(super::ADMIN_TOKEN).send().await;
+    let path = format!("{STATISTICS}?days=0&timeZone=Utopia");
+    let answer = api.client.get(&path).bearer(super::ADMIN_TOKEN).send().await;
     expect![[r#"
         422 Unprocessable Entity
         cache-control: no-store
@@ -283,7 +283,19 @@ async fn a_422_of_a_query(api: Api) {
 
         {
           "code": "invalid_query",
-          "detail": "days must be one whole number from 1 to 366.",
+          "detail": "Some parameters break their rules; errors lists each of them.",
+          "errors": [
+            {
+              "code": "out_of_range",
+              "detail": "must be a whole number from 1 to 366",
+              "pointer": "/days"
+            },
+            {
+              "code": "invalid_time_zone",
+              "detail": "must be the name of an IANA time zone, such as Asia/Kolkata",
+              "pointer": "/timeZone"
+            }
+          ],
           "requestId": "REQUEST-ID",
           "status": 422,
           "success": false,
