@@ -17,6 +17,7 @@ use common::{domain::Status, ports::limits::Standing};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use self::kinds::Kind;
 use crate::{
     openapi::schemas::{self, Time},
     standing::{tell, whole_seconds},
@@ -199,20 +200,19 @@ impl Problem {
     /// The word for programs.
     #[must_use]
     pub const fn code(&self) -> &'static str {
-        self.kind().1
+        self.kind().code
     }
 
     /// Its status.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
-        self.kind().0
+        self.kind().status
     }
 
     /// What a caller is told.
     #[must_use]
     pub fn document<'a>(&'a self, request_id: &'a str, timestamp: &'a str) -> Document<'a> {
-        let (status, code) = self.kind();
-        let (title, detail) = self.words();
+        let Kind { status, code, title, detail } = self.kind();
         let errors = match self {
             Self::ValidationFailed(errors)
             | Self::InvalidParameters(errors)
@@ -259,7 +259,7 @@ impl IntoResponse for Problem {
     /// The status, the headers that belong to it, and the problem itself for the one who writes
     /// the document.
     fn into_response(self) -> Response {
-        let mut response = self.kind().0.into_response();
+        let mut response = self.status().into_response();
         let headers = response.headers_mut();
         match &self {
             Self::RateLimited { violated, retry_after_s } => {
