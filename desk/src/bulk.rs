@@ -16,6 +16,7 @@ use common::{
 use http::{
     answer::enveloped,
     auth::Principal,
+    contention::ATTEMPTS,
     problem::{FieldError, Problem, Success},
 };
 use serde::Serialize;
@@ -33,10 +34,8 @@ use crate::{
 /// The most tickets at a time.
 pub const TICKETS_MAX: usize = 1_000;
 
-/// How often those are tried again that others came before.
-const ATTEMPTS: usize = 20;
-
-/// How long, well within a request's deadline: beyond that nobody would be told what was changed.
+/// How long those are tried again that others came before: well within a request's deadline, or nobody
+/// would be told what was changed.
 const TRYING_WAIT: Duration = Duration::from_secs(20);
 
 /// Changes them.

@@ -7,13 +7,9 @@ use common::{
     domain::{Case, Change, Outcome, Refused},
     ports::cases::{Author, Reference, Step},
 };
-use http::problem::Problem;
+use http::{contention::retried, problem::Problem};
 
 use crate::desk::Desk;
-
-/// How often a change is tried that others keep coming before. They then did as many changes, each in
-/// a moment: whoever meets that has met a machine gone wild.
-const ATTEMPTS: usize = 20;
 
 /// What `If-Match` asks for: that a ticket has one of these versions.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,22 +51,20 @@ pub async fn change(
     author: &Author,
     only: Option<&IfMatch>,
 ) -> Result<Case, Problem> {
-    for _ in 0..ATTEMPTS {
+    retried(|| async {
         let before = desk.stored(desk.cases.one(which)).await?.ok_or(Problem::TicketNotFound)?;
         if only.is_some_and(|only| !only.admits(&before)) {
             return Err(Problem::Stale);
         }
         let outcome = outcome(desk, &before, wanted, author).map_err(|it| refusal(&it))?;
         if outcome.entries.is_empty() {
-            return Ok(before);
+            return Ok(Some(before));
         }
         let step = Step { before, outcome, author: author.clone() };
         let done = desk.stored(desk.cases.commit(std::slice::from_ref(&step), false)).await?;
-        if done == [true] {
-            return Ok(step.outcome.case);
-        }
-    }
-    Err(Problem::Unavailable)
+        Ok((done == [true]).then_some(step.outcome.case))
+    })
+    .await
 }
 
 /// What becomes of a case.

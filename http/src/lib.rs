@@ -1,5 +1,6 @@
 //! What roles that answer over HTTP share: the accept loop, what every request gets, problem
-//! documents and the success envelope, who asks and whether they may, bodies, and the building blocks of the `OpenAPI` document.
+//! documents and the success envelope, who asks and whether they may, bodies, changes that others come
+//! before, and the building blocks of the `OpenAPI` document.
 //!
 //! No route is here. What a role serves, and the words of its own, are the role's.
 
@@ -8,6 +9,7 @@ pub mod auth;
 pub mod body;
 pub mod client;
 pub mod condition;
+pub mod contention;
 pub mod form;
 pub mod guesses;
 pub mod measure;

@@ -12,6 +12,7 @@ use common::{
     ports::cases::{Author, Reference as Which, Step},
     trace::Trace,
 };
+use http::contention::retried;
 
 use crate::{
     answer::enveloped,
@@ -21,9 +22,6 @@ use crate::{
     lookup::{self, Reference, Written},
     problem::{Problem, Success},
 };
-
-/// How often it is tried to write an answer down that staff come before with what they do.
-const ATTEMPTS: usize = 20;
 
 /// Writes it down, or says why not.
 pub async fn answer(
@@ -50,7 +48,7 @@ async fn write(
     author: &Author,
 ) -> Result<(Success, Post), Problem> {
     let wanted = Change { post: Some((PostKind::Answer, message.clone())), ..Change::default() };
-    for _ in 0..ATTEMPTS {
+    retried(|| async {
         let file = lookup::in_time(edge, edge.cases.file(&Which::Id(id))).await?;
         let Some(file) = file else {
             let is_queued = lookup::is_queued(edge, id, edge.clock.now());
@@ -66,18 +64,17 @@ async fn write(
             && last.kind == PostKind::Answer
             && last.body == *message
         {
-            return Ok((Success::Found, last.clone()));
+            return Ok(Some((Success::Found, last.clone())));
         }
         let outcome =
             file.case.after(&wanted, edge.clock.now(), None).map_err(|it| refusal(&it))?;
         let step = Step { before: file.case, outcome, author: author.clone() };
         let commit = edge.cases.commit(slice::from_ref(&step), false);
-        if lookup::in_time(edge, commit).await? == [true] {
-            let post = step.outcome.post.ok_or(Problem::Internal)?;
-            return Ok((Success::Created, post));
-        }
-    }
-    Err(Problem::Unavailable)
+        let is_done = lookup::in_time(edge, commit).await? == [true];
+        let post = step.outcome.post.ok_or(Problem::Internal)?;
+        Ok(is_done.then_some((Success::Created, post)))
+    })
+    .await
 }
 
 fn refusal(refused: &Refused) -> Problem {
