@@ -82,6 +82,7 @@ pub fn refusal(refused: &Refused) -> Problem {
     match refused {
         Refused::Transition { from, .. } => Problem::WrongTransition { allowed: from.next() },
         Refused::Closed => Problem::TicketClosed,
+        Refused::Erased => Problem::TicketErased,
         Refused::TooManyTags => Problem::ValidationFailed(vec![too_many_tags("/addTags")]),
     }
 }

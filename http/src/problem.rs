@@ -93,6 +93,8 @@ pub enum Problem {
     TokenNotActive,
     /// 409: the ticket is closed, and nobody writes about it any more.
     TicketClosed,
+    /// 409: its submitter's words were erased, and nobody says anything more about the ticket.
+    TicketErased,
     /// 409: all or nothing was asked for, and something cannot be; nothing was changed.
     NotTogether(Vec<FieldError>),
     /// 412: the ticket is not what `If-Match` says.

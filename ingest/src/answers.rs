@@ -80,6 +80,7 @@ async fn write(
 fn refusal(refused: &Refused) -> Problem {
     match refused {
         Refused::Closed => Problem::TicketClosed,
+        Refused::Erased => Problem::TicketNotFound,
         // Nothing else is wanted.
         Refused::Transition { .. } | Refused::TooManyTags => Problem::Internal,
     }

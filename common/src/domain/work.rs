@@ -145,9 +145,10 @@ pub enum Refused {
         /// What was asked for.
         to: Status,
     },
-    /// It is closed, and nobody writes to anybody about it any more; or it was erased, and nobody writes
-    /// anything about it.
+    /// It is closed, and nobody writes to anybody about it any more.
     Closed,
+    /// Its submitter's words were erased, and nobody says anything more about it.
+    Erased,
     /// It would be filed under more than [`TAGS_MAX`] words.
     TooManyTags,
 }
@@ -194,7 +195,7 @@ impl Case {
         // Whatever were written about it now would be there when its submitter is long forgotten.
         let says_something = change.post.is_some() || !change.tags_added.is_empty();
         if self.ticket.is_erased() && says_something {
-            return Err(Refused::Closed);
+            return Err(Refused::Erased);
         }
         if let Some((kind, body)) = &change.post {
             turn.say(*kind, body, author)?;

@@ -59,6 +59,7 @@ pub fn amend(schemas: &mut Schemas) -> Operation {
             changing(),
             vec![
                 Problem::WrongTransition { allowed: Status::Resolved.next() },
+                Problem::TicketErased,
                 violation("/assignee", "unknown_member"),
                 unknown_parameter(),
             ],
@@ -251,7 +252,12 @@ fn changing() -> Vec<Problem> {
 }
 
 fn writing() -> Vec<Problem> {
-    let own = vec![violation("/message", "required"), Problem::TicketClosed, unknown_parameter()];
+    let own = vec![
+        violation("/message", "required"),
+        Problem::TicketClosed,
+        Problem::TicketErased,
+        unknown_parameter(),
+    ];
     [of_every_route(), refusals(), changing(), own].concat()
 }
 

@@ -72,6 +72,8 @@ kinds! {
         "The token was revoked or has expired: make a new one.";
     Self::TicketClosed => CONFLICT, "ticket_closed", "Ticket closed",
         "Nobody writes about a closed ticket.";
+    Self::TicketErased => CONFLICT, "ticket_erased", "Ticket erased",
+        "Its submitter's words were erased, and nobody says anything more about it.";
     Self::NotTogether(_) => CONFLICT, "not_together", "Not together",
         "Not all of it can be done, so nothing was; errors says what cannot.";
 

@@ -198,7 +198,7 @@ fn about_an_erased_ticket_nobody_writes_anything() {
     let filed = Change { tags_added: [Tag::parse("x").unwrap()].into(), ..Change::default() };
     for change in [saying(PostKind::Reply), saying(PostKind::Note), saying(PostKind::Answer), filed]
     {
-        assert_eq!(erased.after(&change, at(SUBMITTED), None), Err(Refused::Closed));
+        assert_eq!(erased.after(&change, at(SUBMITTED), None), Err(Refused::Erased));
     }
     assert!(erased.after(&to(Status::InProgress), at(SUBMITTED), None).is_ok());
 }
