@@ -41,7 +41,8 @@ impl Heard {
         static DOCUMENT: LazyLock<Document> = LazyLock::new(|| {
             Document::parse(&http::openapi::document(&[crate::chapter()]).to_string())
         });
-        let is_elsewhere = !DOCUMENT.has(path) || ["PUT", "BREW", "OPTIONS"].contains(&method);
+        let is_elsewhere =
+            !DOCUMENT.has(path) || ["PUT", "BREW", "OPTIONS", "HEAD", "TRACE"].contains(&method);
         if self.status == 401 && is_elsewhere {
             return;
         }
