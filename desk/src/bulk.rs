@@ -27,7 +27,8 @@ use utoipa::ToSchema;
 use crate::{
     changing::{outcome, refusal},
     desk::Desk,
-    tickets::{read, reference},
+    fields,
+    tickets::reference,
     wishes,
 };
 
@@ -44,20 +45,24 @@ pub async fn bulk(
     Extension(principal): Extension<Principal>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (head, mut fields) = read(request).await?;
+    let (head, mut fields) = fields::of_body(request).await?;
     // Of many tickets there is no one version: better refused than passed over.
     if head.headers.contains_key(header::IF_MATCH) {
         return Err(Problem::InvalidIfMatch);
     }
-    let named = fields.required("tickets", named);
+    fields.require("tickets");
+    let named = fields.list("tickets", some, |name| Ok(name.to_owned()));
+    fields.require("change");
+    let mut assignee = None;
+    let wanted = fields.object("change", |fields| {
+        let wanted = wishes::read(fields);
+        assignee.clone_from(&wanted.assignee);
+        wanted
+    });
+    wishes::admit(&desk, assignee.as_ref(), &mut fields, "change/assignee").await?;
     let together = fields.optional("allOrNothing", switch).unwrap_or_default();
-    let wanted = fields.object("change", wishes::read);
-    if wanted.is_none() && !fields.has_errors() {
-        fields.refuse("change", RuleViolation::new("required", "is required"));
-    }
     fields.finish()?;
     let (named, wanted) = (named.ok_or(Problem::Internal)?, wanted.ok_or(Problem::Internal)?);
-    wishes::admit(&desk, &wanted, "/change").await?;
     let author = desk.author(&principal, &head);
     let mut round = Round::new(&desk, &named, wanted, author);
     round.run(together).await?;
@@ -68,16 +73,10 @@ pub async fn bulk(
     enveloped(Success::Found, "Tickets", &results, desk.clock.now())
 }
 
-fn named(value: &Value) -> Result<Vec<String>, RuleViolation> {
-    let list = value.as_array().map(|list| list.iter().map(|it| it.as_str().map(str::to_owned)));
-    let Some(names) = list.and_then(Iterator::collect::<Option<Vec<_>>>) else {
-        return Err(RuleViolation::new("wrong_type", "must be a list of strings"));
-    };
-    if names.is_empty() || names.len() > TICKETS_MAX {
-        let detail = format!("must name 1 to {TICKETS_MAX} tickets");
-        return Err(RuleViolation::new("out_of_range", detail));
-    }
-    Ok(names)
+fn some(count: usize) -> Result<(), RuleViolation> {
+    let detail = || format!("must name 1 to {TICKETS_MAX} tickets");
+    let is_fit = (1..=TICKETS_MAX).contains(&count);
+    is_fit.then_some(()).ok_or_else(|| RuleViolation::new("out_of_range", detail()))
 }
 
 fn switch(value: &Value) -> Result<bool, RuleViolation> {

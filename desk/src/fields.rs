@@ -5,11 +5,14 @@
 use std::{borrow::Cow, convert::Infallible, fmt, str::FromStr};
 
 use axum::{
-    extract::{FromRequestParts, Path},
+    extract::{FromRequestParts, Path, Request},
     http::request::Parts,
 };
 use common::domain::RuleViolation;
-use http::problem::{FieldError, Problem};
+use http::{
+    body,
+    problem::{FieldError, Problem},
+};
 use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, Visitor},
@@ -75,12 +78,43 @@ impl Fields {
         name: &'static str,
         rule: impl FnOnce(&Value) -> Result<T, RuleViolation>,
     ) -> Option<T> {
-        let errors = self.errors.len();
-        let value = self.take(name);
-        if value.is_none() && self.errors.len() == errors {
+        self.require(name);
+        self.optional(name, rule)
+    }
+
+    /// Refuses that a field is missing, if it is.
+    pub fn require(&mut self, name: &'static str) {
+        let mut given = self.given.iter().filter(|(given, _)| given == name);
+        if matches!((given.next(), given.next()), (None | Some((_, Value::Null)), None)) {
             self.refuse(name, RuleViolation::new("required", "is required"));
         }
-        rule(&value?).map_err(|violation| self.refuse(name, violation)).ok()
+    }
+
+    /// A field that may be missing and is a list of strings, so many as one rule says, each of which
+    /// keeps the other. Those that do not are refused by their places.
+    pub fn list<T>(
+        &mut self,
+        name: &'static str,
+        count: impl FnOnce(usize) -> Result<(), RuleViolation>,
+        rule: impl Fn(&str) -> Result<T, RuleViolation>,
+    ) -> Option<Vec<T>> {
+        let Value::Array(items) = self.take(name)? else {
+            self.refuse(name, RuleViolation::new("wrong_type", "must be a list of strings"));
+            return None;
+        };
+        count(items.len()).map_err(|violation| self.refuse(name, violation)).ok()?;
+        let (mut fit, mut unfit) = (Vec::new(), Vec::new());
+        for (place, item) in items.iter().enumerate() {
+            match text(&rule)(item) {
+                Ok(item) => fit.push(item),
+                Err(violation) => unfit.push((place, violation)),
+            }
+        }
+        let is_fit = unfit.is_empty();
+        for (place, violation) in unfit.into_iter().take(UNFIT_MAX) {
+            self.refuse_at(&format!("{name}/{place}"), violation);
+        }
+        is_fit.then_some(fit)
     }
 
     /// A field that may be missing and has fields of its own.
@@ -113,9 +147,13 @@ impl Fields {
     }
 
     /// Refuses what a field says, for a reason beyond its own rule.
-    pub fn refuse(&mut self, name: &str, RuleViolation { code, detail }: RuleViolation) {
-        let name = name.replace('~', "~0").replace('/', "~1");
-        let pointer = Cow::Owned(format!("{}/{name}", self.prefix));
+    pub fn refuse(&mut self, name: &str, violation: RuleViolation) {
+        self.refuse_at(&name.replace('~', "~0").replace('/', "~1"), violation);
+    }
+
+    /// Refuses what stands at this end of a pointer.
+    pub fn refuse_at(&mut self, place: &str, RuleViolation { code, detail }: RuleViolation) {
+        let pointer = Cow::Owned(format!("{}/{place}", self.prefix));
         self.errors.push(FieldError { pointer, code, detail });
     }
 
@@ -126,7 +164,7 @@ impl Fields {
     }
 
     fn refuse_unknown(&mut self) {
-        for (name, _) in std::mem::take(&mut self.given).into_iter().take(UNKNOWN_MAX) {
+        for (name, _) in std::mem::take(&mut self.given).into_iter().take(UNFIT_MAX) {
             self.refuse(&name, RuleViolation::new("unknown_field", "is not known here"));
         }
     }
@@ -154,8 +192,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
-/// An answer that lists more is of use to nobody.
-const UNKNOWN_MAX: usize = 10;
+/// An answer that lists more of a kind is of use to nobody.
+const UNFIT_MAX: usize = 10;
+
+/// The head, and the fields of the body; of the query there are none.
+pub async fn of_body(request: Request) -> Result<(Parts, Fields), Problem> {
+    let (head, body) = request.into_parts();
+    Fields::of_query(head.uri.query()).finish()?;
+    body::require_json(&head.headers)?;
+    let fields = Fields::of_body(&body::read(&head.headers, body).await?)?;
+    Ok((head, fields))
+}
 
 /// A text that keeps a rule.
 pub fn text<T>(

@@ -18,7 +18,6 @@ use common::{
 use http::{
     answer::enveloped,
     auth::Principal,
-    body,
     problem::{Problem, Success},
 };
 use serde_json::json;
@@ -27,7 +26,7 @@ use uuid::Uuid;
 use crate::{
     changing::{IfMatch, change},
     desk::Desk,
-    fields::{Fields, Id, text},
+    fields::{self, Fields, Id, text},
     shown::{Changed, Posted, Shown},
     wishes,
 };
@@ -56,10 +55,10 @@ pub async fn amend(
     Id(id): Id,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (head, mut fields) = read(request).await?;
+    let (head, mut fields) = fields::of_body(request).await?;
     let wanted = wishes::read(&mut fields);
+    wishes::admit(&desk, wanted.assignee.as_ref(), &mut fields, "assignee").await?;
     fields.finish()?;
-    wishes::admit(&desk, &wanted, "").await?;
     let case = changed(&desk, &principal, &head, &id, &wanted).await?;
     let version = case.work.version;
     let answer = enveloped(Success::Found, "Ticket", &Changed::from(&case), desk.clock.now());
@@ -93,7 +92,7 @@ async fn post(
     request: Request,
     kind: PostKind,
 ) -> Result<Response, Problem> {
-    let (head, mut fields) = read(request).await?;
+    let (head, mut fields) = fields::of_body(request).await?;
     let message = fields.required("message", text(Message::parse));
     fields.finish()?;
     let message = message.ok_or(Problem::Internal)?;
@@ -116,15 +115,6 @@ async fn changed(
     let only = IfMatch::of(&head.headers)?;
     let author = desk.author(principal, head);
     change(desk, &which, wanted, &author, only.as_ref()).await
-}
-
-/// The head, and the fields of the body; of the query there are none.
-pub async fn read(request: Request) -> Result<(Parts, Fields), Problem> {
-    let (head, body) = request.into_parts();
-    Fields::of_query(head.uri.query()).finish()?;
-    body::require_json(&head.headers)?;
-    let fields = Fields::of_body(&body::read(&head.headers, body).await?)?;
-    Ok((head, fields))
 }
 
 /// A ticket's number or id, as answers write them; people type numbers, and not always in capitals.

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use common::domain::{
     Assignment, Change, Name, Role, RuleViolation, Standing, Status, TAGS_MAX, Tag,
 };
-use http::problem::{FieldError, Problem};
-use serde_json::Value;
+use http::problem::Problem;
 
 use crate::{
     desk::Desk,
@@ -18,8 +17,8 @@ pub fn read(fields: &mut Fields) -> Change {
     let change = Change {
         status: fields.optional("status", one_of(Status::ALL, Status::as_str)),
         assignee: fields.nullable("assignee", Assignment::Nobody, text(member)),
-        tags_added: fields.optional("addTags", tags).unwrap_or_default(),
-        tags_removed: fields.optional("removeTags", tags).unwrap_or_default(),
+        tags_added: tags(fields, "addTags"),
+        tags_removed: tags(fields, "removeTags"),
         post: None,
     };
     if change == Change::default() && !fields.has_errors() {
@@ -33,10 +32,15 @@ pub fn read(fields: &mut Fields) -> Change {
     change
 }
 
-/// Refuses to give a ticket to who is no member of staff: to nobody's name that an admin's or agent's
-/// token has now.
-pub async fn admit(desk: &Desk, wanted: &Change, prefix: &str) -> Result<(), Problem> {
-    let Some(Assignment::To(name)) = &wanted.assignee else { return Ok(()) };
+/// Refuses, at this end of a pointer, to give a ticket to who is no member of staff: to nobody's name
+/// that an admin's or agent's token has now.
+pub async fn admit(
+    desk: &Desk,
+    assignee: Option<&Assignment>,
+    fields: &mut Fields,
+    place: &str,
+) -> Result<(), Problem> {
+    let Some(Assignment::To(name)) = assignee else { return Ok(()) };
     let now = desk.clock.now();
     let tokens = desk.stored(desk.tokens.list()).await?;
     let is_member = tokens.iter().any(|token| {
@@ -44,24 +48,21 @@ pub async fn admit(desk: &Desk, wanted: &Change, prefix: &str) -> Result<(), Pro
             && token.role != Role::Stats
             && token.standing(now) == Standing::Active
     });
-    if is_member {
-        return Ok(());
+    if !is_member {
+        let detail = "must be the name of an active token of role admin or agent";
+        fields.refuse_at(place, RuleViolation::new("unknown_member", detail));
     }
-    let pointer = format!("{prefix}/assignee").into();
-    let detail = "must be the name of an active token of role admin or agent".to_owned();
-    Err(Problem::ValidationFailed(vec![FieldError { pointer, code: "unknown_member", detail }]))
+    Ok(())
 }
 
 fn member(text: &str) -> Result<Assignment, RuleViolation> {
     Name::parse(text).map(Assignment::To)
 }
 
-fn tags(value: &Value) -> Result<BTreeSet<Tag>, RuleViolation> {
-    let wrong = || RuleViolation::new("wrong_type", "must be a list of strings");
-    let list = value.as_array().ok_or_else(wrong)?;
-    if list.len() > TAGS_MAX {
-        let detail = format!("must be at most {TAGS_MAX}");
-        return Err(RuleViolation::new("too_many", detail));
-    }
-    list.iter().map(|tag| Tag::parse(tag.as_str().ok_or_else(wrong)?)).collect()
+fn tags(fields: &mut Fields, name: &'static str) -> BTreeSet<Tag> {
+    let few = |count| {
+        let detail = || format!("must be at most {TAGS_MAX}");
+        (count <= TAGS_MAX).then_some(()).ok_or_else(|| RuleViolation::new("too_many", detail()))
+    };
+    fields.list(name, few, Tag::parse).unwrap_or_default().into_iter().collect()
 }

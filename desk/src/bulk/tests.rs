@@ -78,7 +78,8 @@ async fn all_or_nothing_is_what_was_asked_for() {
 #[tokio::test(start_paused = true)]
 async fn where_others_are_always_first_that_ticket_alone_is_told_as_unavailable() {
     let stage = stage(&[ONE, TWO]);
-    *stage.cases.contested.lock().unwrap() = Some(stage.cases.files.lock().unwrap()[1].case.ticket.id);
+    *stage.cases.contested.lock().unwrap() =
+        Some(stage.cases.files.lock().unwrap()[1].case.ticket.id);
     let heard = ask(&stage, &[ONE, TWO, TWO], take(), true).await;
     assert_eq!(heard.code(), (503, "unavailable"));
     let heard = ask(&stage, &[ONE, TWO, TWO], take(), false).await;
@@ -101,4 +102,42 @@ async fn what_was_changed_before_the_store_went_away_is_told() {
             assert_eq!(heard.code(), (503, "unavailable"));
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_with_a_change_of_many_is_told_all_at_once() {
+    let stage = stage(&[ONE]);
+    let many = vec!["x"; 1_001];
+    for (body, told) in [
+        (json!({}), vec!["/tickets required", "/change required"]),
+        (json!({"tickets": [], "change": {}}), vec!["/tickets out_of_range", "/change too_few"]),
+        (
+            json!({"tickets": many, "change": 7}),
+            vec!["/tickets out_of_range", "/change wrong_type"],
+        ),
+        (
+            json!({
+                "tickets": [ONE, 7, null],
+                "change": {"assignee": "Nobody", "addTags": ["a", "B"], "post": "x"},
+                "allOrNothing": "yes",
+                "if": 1,
+            }),
+            vec![
+                "/tickets/1 wrong_type",
+                "/tickets/2 wrong_type",
+                "/change/addTags/1 invalid_tag",
+                "/change/post unknown_field",
+                "/change/assignee unknown_member",
+                "/allOrNothing wrong_type",
+                "/if unknown_field",
+            ],
+        ),
+        (json!({"tickets": null, "change": null}), vec!["/tickets required", "/change required"]),
+    ] {
+        let heard = stage.ask("POST", BULK, &body.to_string()).await;
+        assert_eq!(heard.violations(), told);
+    }
+    let heard = stage.ask("POST", BULK, r#"{"tickets":["x"],"change":{},"change":{}}"#).await;
+    assert_eq!(heard.violations(), ["/change duplicate_field"]);
+    assert_eq!(*stage.cases.commits.lock().unwrap(), 0);
 }

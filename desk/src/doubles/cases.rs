@@ -67,7 +67,8 @@ impl ScriptedCases {
     fn reached(&self) -> Result<(), StoreError> {
         let mut answers = self.answers.lock().unwrap();
         let Some(left) = &mut *answers else { return Ok(()) };
-        *left = left.checked_sub(1).ok_or_else(|| StoreError::Unavailable("internal: away".into()))?;
+        *left =
+            left.checked_sub(1).ok_or_else(|| StoreError::Unavailable("internal: away".into()))?;
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Schemas, parameters and problems that several operations share.
 
 use common::domain::Role;
-use http::problem::Problem;
+use http::problem::{FieldError, Problem};
 use serde_json::{Value, json};
 use utoipa::openapi::{Object, ObjectBuilder, schema::Type};
 
@@ -47,6 +47,16 @@ pub fn body(properties: &Value, required: &[&str], examples: &Value) -> Value {
 /// What may be answered on every route.
 pub fn of_every_route() -> Vec<Problem> {
     vec![Problem::Unauthorized, Problem::Forbidden, Problem::Unavailable]
+}
+
+/// What is answered where parameters are given that are not known there.
+pub fn unknown_parameter() -> Problem {
+    Problem::InvalidParameters(vec![unknown_field("/x")])
+}
+
+fn unknown_field(pointer: &'static str) -> FieldError {
+    let detail = "is not known here".to_owned();
+    FieldError { pointer: pointer.into(), code: "unknown_field", detail }
 }
 
 /// Data as it is answered.

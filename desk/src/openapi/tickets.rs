@@ -8,7 +8,7 @@ use http::{
 };
 use serde_json::{Value, json};
 
-use super::schemas::{body, envelope, id, of_every_route};
+use super::schemas::{body, envelope, id, of_every_route, unknown_parameter};
 use crate::{
     bulk::{Results, TICKETS_MAX},
     live::{CHANGE, GAP, Told},
@@ -60,7 +60,7 @@ pub fn amend(schemas: &mut Schemas) -> Operation {
             vec![
                 Problem::WrongTransition { allowed: Status::Resolved.next() },
                 Problem::TicketErased,
-                violation("/assignee", "unknown_member"),
+                Problem::ValidationFailed(vec![violation("/assignee", "unknown_member")]),
                 unknown_parameter(),
             ],
         ]
@@ -156,7 +156,10 @@ pub fn bulk(schemas: &mut Schemas) -> Operation {
             vec![
                 Problem::NotTogether(vec![stale]),
                 Problem::InvalidIfMatch,
-                violation("/tickets", "out_of_range"),
+                Problem::ValidationFailed(vec![
+                    violation("/tickets", "out_of_range"),
+                    violation("/change/assignee", "unknown_member"),
+                ]),
                 unknown_parameter(),
             ],
         ]
@@ -253,7 +256,7 @@ fn changing() -> Vec<Problem> {
 
 fn writing() -> Vec<Problem> {
     let own = vec![
-        violation("/message", "required"),
+        Problem::ValidationFailed(vec![violation("/message", "required")]),
         Problem::TicketClosed,
         Problem::TicketErased,
         unknown_parameter(),
@@ -261,19 +264,13 @@ fn writing() -> Vec<Problem> {
     [of_every_route(), refusals(), changing(), own].concat()
 }
 
-fn violation(pointer: &'static str, code: &'static str) -> Problem {
+fn violation(pointer: &'static str, code: &'static str) -> FieldError {
     let detail = match code {
         "required" => "is required".to_owned(),
         "out_of_range" => format!("must name 1 to {TICKETS_MAX} tickets"),
         _ => "must be the name of an active token of role admin or agent".to_owned(),
     };
-    Problem::ValidationFailed(vec![FieldError { pointer: pointer.into(), code, detail }])
-}
-
-fn unknown_parameter() -> Problem {
-    let detail = "is not known here".to_owned();
-    let violation = FieldError { pointer: "/x".into(), code: "unknown_field", detail };
-    Problem::InvalidParameters(vec![violation])
+    FieldError { pointer: pointer.into(), code, detail }
 }
 
 fn changed() -> Value {

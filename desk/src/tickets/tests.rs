@@ -110,11 +110,14 @@ async fn wishes_that_break_a_rule_are_all_told() {
         ("{}", "[/ too_few]"),
         (
             r#"{"status":"lost","addTags":["A"],"x":1}"#,
-            "[/status invalid_choice, /addTags invalid_tag, /x unknown_field]",
+            "[/status invalid_choice, /addTags/0 invalid_tag, /x unknown_field]",
         ),
         (r#"{"addTags":["a"],"removeTags":["a"]}"#, "[/removeTags ambiguous]"),
         (r#"{"addTags":"a","assignee":7}"#, "[/assignee wrong_type, /addTags wrong_type]"),
-        (r#"{"assignee":"Nobody"}"#, "[/assignee unknown_member]"),
+        (
+            r#"{"assignee":"Nobody","addTags":["a","B",7],"y":0}"#,
+            "[/addTags/1 invalid_tag, /addTags/2 wrong_type, /assignee unknown_member, /y unknown_field]",
+        ),
         (r#"{"assignee":"grafana"}"#, "[/assignee unknown_member]"),
     ] {
         let heard = patch(&stage, body).await;
