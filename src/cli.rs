@@ -9,7 +9,10 @@ use std::iter;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 use clap_complete::Shell;
-use common::config::{Section, Setting};
+use common::{
+    config::{Section, Setting},
+    domain::Between,
+};
 
 use flags::{with_settings, with_settings_below};
 
@@ -193,6 +196,20 @@ impl Command {
             Self::Man(_) => "man",
         }
     }
+
+    /// The flag that should be later than the other, and is not.
+    fn impossible_range(&self) -> Option<(&'static str, &'static str)> {
+        let (range, names) = match self {
+            Self::Export(Export { submitted_from: from, submitted_to: to, .. }) => {
+                (Between { from: *from, to: *to }, ("--submitted-to", "--submitted-from"))
+            }
+            Self::Audit(AuditCommand::Export(AuditExport { from, to, .. })) => {
+                (Between { from: *from, to: *to }, ("--to", "--from"))
+            }
+            _ => return None,
+        };
+        range.is_empty().then_some(names)
+    }
 }
 
 /// Whether the command of this name looks at the settings of a section: only those become its
@@ -236,6 +253,10 @@ fn read(
     // A flag may stand before the subcommand or after it; the one after is the nearer one.
     let scopes = iter::successors(Some(&matches), |above| above.subcommand().map(|(_, it)| it));
     let flags: Vec<_> = scopes.flat_map(given).collect();
+    if let Some((to, from)) = command.impossible_range() {
+        let message = format!("{to} must be later than {from}");
+        return Err(program.error(ErrorKind::ValueValidation, message));
+    }
     match flags.iter().find(|(setting, _)| !uses(command.name(), setting.section)) {
         None => Ok(Invocation { command, flags }),
         Some((setting, _)) => {
@@ -309,6 +330,25 @@ mod tests {
         for line in ["supportline --reply-wait 1s migrate", "supportline migrate --reply-wait 1s"] {
             assert_eq!(invoke(line).unwrap_err().exit_code(), 2, "{line}");
         }
+    }
+
+    #[test]
+    fn a_stretch_of_time_that_ends_before_it_begins_is_refused() {
+        for (line, told) in [
+            (
+                "supportline export --submitted-from 2026-12-01 --submitted-to 2026-11-01",
+                "--submitted-to must be later than --submitted-from",
+            ),
+            (
+                "supportline audit export --from 2026-12-01T00:00:00Z --to 2026-12-01T00:00:00Z",
+                "--to must be later than --from",
+            ),
+        ] {
+            let refused = invoke(line).unwrap_err();
+            assert_eq!(refused.exit_code(), 2, "{line}");
+            assert!(refused.to_string().contains(told), "{refused}");
+        }
+        assert!(invoke("supportline export --submitted-from 2026-12-01").is_ok());
     }
 
     #[test]

@@ -23,6 +23,7 @@ use uuid::Uuid;
 use crate::{
     desk::Desk,
     fields::{Fields, one_of, text},
+    times::{between, time},
 };
 
 /// Longest name of an actor, in characters: more than any has.
@@ -64,11 +65,14 @@ pub async fn export(
 
 /// What is wanted, and of which ticket.
 fn read(fields: &mut Fields) -> (Excerpt, Option<Reference>) {
+    let record = fields.optional("record", one_of(Record::ALL, Record::as_str));
+    let after = fields.optional("after", text(places)).unwrap_or_default();
+    let happened = between(fields, ("from", "to"), time);
     let excerpt = Excerpt {
-        record: fields.optional("record", one_of(Record::ALL, Record::as_str)),
-        after: fields.optional("after", text(places)).unwrap_or_default(),
-        from: fields.optional("from", text(time)),
-        to: fields.optional("to", text(time)),
+        record,
+        after,
+        from: happened.from,
+        to: happened.to,
         actor: fields.optional("actor", text(actor)),
         ticket: None,
     };
@@ -78,12 +82,6 @@ fn read(fields: &mut Fields) -> (Excerpt, Option<Reference>) {
 fn places(text: &str) -> Result<Places, RuleViolation> {
     let violation = |_| RuleViolation::new("invalid_cursor", "must be as cursor was in a line");
     text.parse().map_err(violation)
-}
-
-fn time(text: &str) -> Result<DateTime<Utc>, RuleViolation> {
-    let time = DateTime::parse_from_rfc3339(text);
-    let violation = |_| RuleViolation::new("invalid_timestamp", "must be a time as of RFC 3339");
-    time.map(|time| time.to_utc()).map_err(violation)
 }
 
 fn actor(text: &str) -> Result<String, RuleViolation> {
@@ -161,6 +159,11 @@ mod tests {
              /to invalid_timestamp, /actor out_of_range, /ticket invalid_ticket, \
              /limit unknown_field"
         );
+        for to in ["2026-11-22T10:30:00Z", "2026-11-22T10:30:00.0Z", "0001-01-01T00:00:00Z"] {
+            let query = format!("{AUDIT}?from=2026-11-22T10:30:00Z&to={to}");
+            let heard = stage.ask("GET", &query, "").await;
+            assert_eq!(heard.violations(), ["/to impossible_range"], "{to}");
+        }
         assert_eq!(stage.store.on_record(), [""; 0]);
     }
 

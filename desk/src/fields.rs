@@ -204,6 +204,18 @@ pub async fn of_body(request: Request) -> Result<(Parts, Fields), Problem> {
     Ok((head, fields))
 }
 
+/// The head, and the fields of the query; of the body there are none, so what one says is refused.
+pub async fn of_query(request: Request) -> Result<(Parts, Fields), Problem> {
+    let (head, body) = request.into_parts();
+    let body = body::read(&head.headers, body).await?;
+    if !body.is_empty() {
+        body::require_json(&head.headers)?;
+        Fields::of_body(&body)?.finish()?;
+    }
+    let fields = Fields::of_query(head.uri.query());
+    Ok((head, fields))
+}
+
 /// A text that keeps a rule.
 pub fn text<T>(
     rule: impl FnOnce(&str) -> Result<T, RuleViolation>,

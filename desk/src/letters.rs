@@ -20,7 +20,6 @@ use common::{
 use http::{
     answer::{enveloped, rfc3339},
     auth::Principal,
-    body,
     openapi::schemas::Time,
     problem::{Problem, Success},
 };
@@ -30,7 +29,7 @@ use utoipa::ToSchema;
 
 use crate::{
     desk::{Desk, actor},
-    fields::{Fields, Id, text},
+    fields::{self, Fields, Id, text},
     wanted::{Pacing, Wanted, because, filter, limit, switch},
 };
 
@@ -77,9 +76,9 @@ pub async fn requeue(
     State(desk): State<Arc<Desk>>,
     Extension(principal): Extension<Principal>,
     Id(id): Id,
-    head: Parts,
+    request: Request,
 ) -> Result<Response, Problem> {
-    let mut fields = Fields::of_query(head.uri.query());
+    let (_, mut fields) = fields::of_query(request).await?;
     let because = fields.optional("because", text(Because::parse));
     fields.finish()?;
     let order = order(&principal, because);
@@ -94,7 +93,7 @@ pub async fn requeue_several(
     Extension(principal): Extension<Principal>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (mut fields, now) = (read(request).await?, desk.clock.now());
+    let ((_, mut fields), now) = (fields::of_body(request).await?, desk.clock.now());
     let wanted = Wanted::read(&mut fields, now);
     let pacing = Pacing::read(&mut fields);
     let because = fields.optional("because", text(Because::parse));
@@ -110,9 +109,9 @@ pub async fn discard(
     State(desk): State<Arc<Desk>>,
     Extension(principal): Extension<Principal>,
     Id(id): Id,
-    head: Parts,
+    request: Request,
 ) -> Result<Response, Problem> {
-    let mut fields = Fields::of_query(head.uri.query());
+    let (_, mut fields) = fields::of_query(request).await?;
     let because = because(&mut fields);
     fields.finish()?;
     let because = because.ok_or(Problem::Internal)?;
@@ -127,7 +126,7 @@ pub async fn discard_several(
     Extension(principal): Extension<Principal>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (mut fields, now) = (read(request).await?, desk.clock.now());
+    let ((_, mut fields), now) = (fields::of_body(request).await?, desk.clock.now());
     let wanted = Wanted::read(&mut fields, now);
     let because = because(&mut fields);
     fields.finish()?;
@@ -151,12 +150,6 @@ async fn discarded(
 ) -> Done {
     let (actor, origin) = (actor(principal), principal.origin.clone());
     desk.letters.discard(&wanted.which, actor, origin, because, pacing).await
-}
-
-async fn read(request: Request) -> Result<Fields, Problem> {
-    let (head, body) = request.into_parts();
-    body::require_json(&head.headers)?;
-    Fields::of_body(&body::read(&head.headers, body).await?)
 }
 
 type Done = Result<Vec<LetterId>, letters::LetterError>;

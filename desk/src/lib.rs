@@ -23,6 +23,7 @@ mod rotation;
 mod routes;
 mod shown;
 mod tickets;
+mod times;
 mod tokens;
 mod wanted;
 mod wishes;

@@ -23,7 +23,6 @@ use common::{
 use http::{
     answer::{enveloped, rfc3339},
     auth::Principal,
-    body,
     openapi::schemas::{Id, Number, PriorityWord, StatusWord, SubjectWord, Time},
     problem::{Problem, Success},
 };
@@ -34,7 +33,7 @@ use uuid::Uuid;
 
 use crate::{
     desk::{Desk, actor},
-    fields::{Fields, text},
+    fields::{self, text},
     wanted::because,
 };
 
@@ -53,7 +52,7 @@ pub async fn export(
     Extension(trace): Extension<Trace>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let mut fields = read(request).await?;
+    let (_, mut fields) = fields::of_body(request).await?;
     let email = fields.required("email", text(Email::parse));
     let after = fields.optional("after", text(id));
     let limit = fields.optional("limit", limit).unwrap_or(LIMIT_DEFAULT);
@@ -74,7 +73,7 @@ pub async fn erase(
     Extension(trace): Extension<Trace>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let mut fields = read(request).await?;
+    let (_, mut fields) = fields::of_body(request).await?;
     let email = fields.required("email", text(Email::parse));
     let because = because(&mut fields);
     fields.finish()?;
@@ -89,12 +88,6 @@ pub async fn erase(
         &outcome,
         desk.clock.now(),
     )
-}
-
-async fn read(request: Request) -> Result<Fields, Problem> {
-    let (head, body) = request.into_parts();
-    body::require_json(&head.headers)?;
-    Fields::of_body(&body::read(&head.headers, body).await?)
 }
 
 fn id(text: &str) -> Result<SubmissionId, RuleViolation> {

@@ -3,7 +3,11 @@
 
 use std::sync::Arc;
 
-use axum::{Extension, extract::State, http::request::Parts, response::Response};
+use axum::{
+    Extension,
+    extract::{Request, State},
+    response::Response,
+};
 use common::domain::{ActionKind, Overlap, Standing, TimeSpan, TokenId, TokenSecret};
 use http::{
     answer::{enveloped, rfc3339},
@@ -16,7 +20,7 @@ use utoipa::ToSchema;
 
 use crate::{
     desk::Desk,
-    fields::{Fields, Id, text},
+    fields::{self, Id, text},
     tokens::{Listed, Made},
 };
 
@@ -25,9 +29,9 @@ pub async fn rotate(
     State(desk): State<Arc<Desk>>,
     Extension(principal): Extension<Principal>,
     Id(id): Id,
-    head: Parts,
+    request: Request,
 ) -> Result<Response, Problem> {
-    let mut fields = Fields::of_query(head.uri.query());
+    let (_, mut fields) = fields::of_query(request).await?;
     let overlap = fields.optional("overlap", text(Overlap::parse)).unwrap_or_default();
     let lifetime = fields.optional("expiresIn", text(TimeSpan::parse));
     fields.finish()?;
@@ -131,6 +135,9 @@ mod tests {
             let heard = stage.ask("POST", &format!("{TOKENS}/{id}/rotate?{query}"), "").await;
             assert_eq!(heard.violations().join(", "), told);
         }
+        let body = r#"{"overlap":"1h","expiresIn":"1d"}"#;
+        let heard = stage.ask("POST", &format!("{TOKENS}/{id}/rotate"), body).await;
+        assert_eq!(heard.violations(), ["/overlap unknown_field", "/expiresIn unknown_field"]);
         *stage.store.has_no_room_for_actions.lock().unwrap() = true;
         let heard = stage.ask("POST", &format!("{TOKENS}/{id}/rotate"), "").await;
         assert_eq!(heard.code(), (503, "unavailable"));

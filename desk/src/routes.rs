@@ -337,4 +337,26 @@ mod tests {
         let head = stage.ask("HEAD", TOKENS, "").await;
         assert_eq!((head.status, head.json), (200, serde_json::Value::Null));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_no_route_knows_is_refused_in_the_query_and_in_the_body() {
+        for (method, template, _) in MATRIX {
+            let stage = Stage::new();
+            let path = template.replace("{id}", "x");
+            let in_query = stage.ask(method, &format!("{path}?unheard=1"), "{}").await;
+            assert_eq!(in_query.code(), (422, "invalid_query"), "{method} {path}");
+            let told = in_query.violations();
+            assert!(
+                told.contains(&"/unheard unknown_field".to_owned()),
+                "{method} {path}: {told:?}"
+            );
+            if *method != "GET" && *template != IMPORT {
+                let in_body = stage.ask(method, &path, r#"{"unheard":1}"#).await;
+                assert_eq!(in_body.code(), (422, "validation_failed"), "{method} {path}");
+                let told = in_body.violations();
+                assert!(told.contains(&"/unheard unknown_field".to_owned()), "{path}: {told:?}");
+            }
+            assert_eq!(stage.store.on_record(), [""; 0]);
+        }
+    }
 }

@@ -13,7 +13,6 @@ use common::domain::{ActionKind, Name, Role, Standing, TimeSpan, Token, TokenId,
 use http::{
     answer::{enveloped, rfc3339},
     auth::Principal,
-    body,
     openapi::schemas::Time,
     problem::{Problem, Success},
 };
@@ -23,7 +22,7 @@ use utoipa::{ToSchema, openapi::Object};
 
 use crate::{
     desk::Desk,
-    fields::{Fields, Id, one_of, text},
+    fields::{self, Fields, Id, one_of, text},
     openapi::schemas,
 };
 
@@ -42,9 +41,8 @@ pub async fn create(
     Extension(principal): Extension<Principal>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (head, body) = request.into_parts();
-    body::require_json(&head.headers)?;
-    let wanted = Wanted::parse(&body::read(&head.headers, body).await?)?;
+    let (_, fields) = fields::of_body(request).await?;
+    let wanted = Wanted::read(fields)?;
     let (secret, now) = (TokenSecret::generate(&*desk.entropy), desk.clock.now());
     let token = wanted.made_of(&secret, now);
     let listed = Listed::of(&token, now);
@@ -62,9 +60,9 @@ pub async fn revoke(
     State(desk): State<Arc<Desk>>,
     Extension(principal): Extension<Principal>,
     Id(id): Id,
-    head: Parts,
+    request: Request,
 ) -> Result<Response, Problem> {
-    Fields::of_query(head.uri.query()).finish()?;
+    fields::of_query(request).await?.1.finish()?;
     let id = TokenId::parse(&id).ok_or(Problem::TokenNotFound)?;
     desk.stored(desk.known_tokens.find(&id)).await?.ok_or(Problem::TokenNotFound)?;
     desk.record(&principal, ActionKind::TokenRevoke, id.as_str(), json!({})).await?;
@@ -81,8 +79,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn parse(body: &[u8]) -> Result<Self, Problem> {
-        let mut fields = Fields::of_body(body)?;
+    fn read(mut fields: Fields) -> Result<Self, Problem> {
         let role = fields.required("role", one_of(Role::ALL, Role::as_str));
         let name = fields.optional("name", text(Name::parse));
         let lifetime = fields.optional("expiresIn", text(TimeSpan::parse));

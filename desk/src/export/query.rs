@@ -4,12 +4,15 @@ use std::{collections::BTreeSet, str::FromStr};
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use common::{
-    domain::{ClientTimestamp, Priority, RuleViolation, Status, Subject},
+    domain::{Priority, RuleViolation, Status, Subject},
     ports::exports::Choice,
 };
 
 use super::Format;
-use crate::fields::{Fields, text};
+use crate::{
+    fields::{Fields, text},
+    times::{between, time},
+};
 
 /// A query, read.
 pub struct Wanted {
@@ -24,12 +27,13 @@ impl Wanted {
         let priorities =
             fields.optional("priority", text(|it| of(it, Priority::ALL, Priority::as_str)));
         let subjects = fields.optional("subject", text(|it| of(it, Subject::ALL, Subject::as_str)));
+        let submitted = between(fields, ("submittedFrom", "submittedTo"), moment);
         let choice = Choice {
             statuses: statuses.unwrap_or_default(),
             priorities: priorities.unwrap_or_default(),
             subjects: subjects.unwrap_or_default(),
-            from: fields.optional("submittedFrom", text(moment)),
-            to: fields.optional("submittedTo", text(moment)),
+            from: submitted.from,
+            to: submitted.to,
         };
         Self { format, choice }
     }
@@ -60,9 +64,7 @@ pub fn moment(text: &str) -> Result<DateTime<Utc>, RuleViolation> {
         let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| is_day)?;
         Some(day.and_time(NaiveTime::MIN).and_utc())
     };
-    let time = ClientTimestamp::parse(text).ok();
-    let time = time.and_then(|time| DateTime::parse_from_rfc3339(time.as_str()).ok());
-    time.map(|time| time.to_utc()).or_else(day).ok_or_else(|| {
+    time(text).ok().or_else(day).ok_or_else(|| {
         let detail = "must be an RFC 3339 time such as 2026-11-22T10:30:00.000Z, or a day such as \
                       2026-11-22";
         RuleViolation::new("invalid_timestamp", detail)

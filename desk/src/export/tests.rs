@@ -69,6 +69,7 @@ async fn what_is_asked_for_narrows_it_down_and_is_on_record_by_name() {
             "/submittedFrom invalid_timestamp, /limit unknown_field",
         ),
         ("status=open&status=closed", "/status duplicate_field"),
+        ("submittedFrom=2026-12-01&submittedTo=2026-11-01", "/submittedTo impossible_range"),
     ] {
         let heard = stage.ask("GET", &format!("{EXPORT}?{query}"), "").await;
         assert_eq!(heard.violations().join(", "), told, "{query}");

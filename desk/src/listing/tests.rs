@@ -80,6 +80,11 @@ async fn every_parameter_says_what_is_asked_of_the_index() {
         assert_eq!(list(&stage, query).await.status, 200);
         assert_eq!((asked(&stage).sort, asked(&stage).limit), (sort, 25), "{query}");
     }
+    for year in ["0000", "0001", "9999"] {
+        let query =
+            format!("?submittedFrom={year}-01-01T00:00:00Z&updatedFrom={year}-12-31T23:59:59Z");
+        assert_eq!(list(&stage, &query).await.status, 200, "{year}");
+    }
     assert_eq!(list(&stage, "?assignee=none").await.status, 200);
     assert!(asked(&stage).filters.is_unassigned());
 }

@@ -2,15 +2,15 @@
 
 use std::{collections::BTreeSet, str::FromStr};
 
-use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use common::domain::{
-    Assignment, Between, ClientTimestamp, Filters, Name, RuleViolation, Search, Sort, Tag,
-    TicketQuery, UnknownWord,
+    Assignment, Filters, Name, RuleViolation, Search, Sort, Tag, TicketQuery, UnknownWord,
 };
 
 use super::cursor::Cursors;
 use crate::{
     fields::{Fields, text},
+    times::{between, time},
     wanted::{number, switch},
 };
 
@@ -29,8 +29,8 @@ pub fn query(fields: &mut Fields, cursors: &Cursors, now: DateTime<Utc>) -> Tick
         assignee: fields.optional("assignee", text(assigned)),
         tag: fields.optional("tag", text(Tag::parse)),
         has_reply: fields.optional("hasReply", text(switch)),
-        submitted: between(fields, "submittedFrom", "submittedTo"),
-        updated: between(fields, "updatedFrom", "updatedTo"),
+        submitted: between(fields, ("submittedFrom", "submittedTo"), time),
+        updated: between(fields, ("updatedFrom", "updatedTo"), time),
     };
     let sort = sort(fields, search.is_some());
     let limit = fields.optional("limit", text(|text| number(text, LIMIT_MAX)));
@@ -77,30 +77,6 @@ fn choices<T: FromStr<Err = UnknownWord> + Ord>(text: &str) -> Result<BTreeSet<T
 
 fn assigned(text: &str) -> Result<Assignment, RuleViolation> {
     if text == "none" { Ok(Assignment::Nobody) } else { Name::parse(text).map(Assignment::To) }
-}
-
-fn between(fields: &mut Fields, from: &'static str, to: &'static str) -> Between {
-    let between =
-        Between { from: fields.optional(from, text(time)), to: fields.optional(to, text(time)) };
-    if between.is_empty() {
-        let detail = format!("must be later than {from}");
-        fields.refuse(to, RuleViolation::new("impossible_range", detail));
-    }
-    between
-}
-
-/// A moment. Those of tickets are whole milliseconds, so none lies between this and the next of them.
-fn time(text: &str) -> Result<DateTime<Utc>, RuleViolation> {
-    let violation = || {
-        RuleViolation::new(
-            "invalid_timestamp",
-            "must be an RFC 3339 time such as 2026-11-22T10:30:00Z, a plus in it written as %2B",
-        )
-    };
-    let text = ClientTimestamp::parse(text).map_err(|_| violation())?;
-    let time = DateTime::parse_from_rfc3339(text.as_str()).map_err(|_| violation())?;
-    let time = time.with_timezone(&Utc);
-    time.duration_round_up(TimeDelta::milliseconds(1)).map_err(|_| violation())
 }
 
 fn sort(fields: &mut Fields, is_search: bool) -> Sort {

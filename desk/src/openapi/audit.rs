@@ -60,7 +60,7 @@ pub fn export(_schemas: &mut Schemas) -> Operation {
             "Two lines",
             &format!("{change}\n{action}\n").into(),
         )],
-        problems: [of_every_route(), vec![bad_cursor()]].concat(),
+        problems: [of_every_route(), vec![bad_parameters()]].concat(),
         ..Operation::new("exportAudit", TAG, "Export what is on record")
     }
 }
@@ -69,8 +69,14 @@ fn time() -> serde_json::Value {
     json!({"type": "string", "format": "date-time"})
 }
 
-fn bad_cursor() -> Problem {
-    let detail = "must be as cursor was in a line".to_owned();
-    let violation = FieldError { pointer: "/after".into(), code: "invalid_cursor", detail };
-    Problem::InvalidParameters(vec![violation])
+fn bad_parameters() -> Problem {
+    let violation = |pointer: &'static str, code, detail: &str| FieldError {
+        pointer: pointer.into(),
+        code,
+        detail: detail.to_owned(),
+    };
+    Problem::InvalidParameters(vec![
+        violation("/after", "invalid_cursor", "must be as cursor was in a line"),
+        violation("/to", "impossible_range", "must be later than from"),
+    ])
 }

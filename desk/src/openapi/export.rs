@@ -45,7 +45,7 @@ pub fn export(_: &mut Schemas) -> Operation {
             parameter("submittedTo", "Those submitted before.", &moment, "2026-12-01"),
         ],
         answers: vec![answer()],
-        problems: [of_every_route(), vec![Problem::TooManyTransfers, bad_parameter()]].concat(),
+        problems: [of_every_route(), vec![Problem::TooManyTransfers, bad_parameters()]].concat(),
         ..Operation::new("exportTickets", TAG, "Export tickets")
     }
 }
@@ -73,8 +73,14 @@ fn about() -> String {
         .to_owned()
 }
 
-fn bad_parameter() -> Problem {
-    let detail = "must be one of ndjson, csv".to_owned();
-    let violation = FieldError { pointer: "/format".into(), code: "invalid_choice", detail };
-    Problem::InvalidParameters(vec![violation])
+fn bad_parameters() -> Problem {
+    let violation = |pointer: &'static str, code, detail: &str| FieldError {
+        pointer: pointer.into(),
+        code,
+        detail: detail.to_owned(),
+    };
+    Problem::InvalidParameters(vec![
+        violation("/format", "invalid_choice", "must be one of ndjson, csv"),
+        violation("/submittedTo", "impossible_range", "must be later than submittedFrom"),
+    ])
 }

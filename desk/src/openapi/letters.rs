@@ -8,7 +8,7 @@ use http::{
 };
 use serde_json::{Value, json};
 
-use super::schemas::{body, id, of_every_route, parameter};
+use super::schemas::{body, body_for_nothing, id, of_every_route, parameter, unknown_parameter};
 use crate::{
     letters::{Letters, Outcome, Shown},
     wanted::{LIMIT_DEFAULT, LIMIT_MAX, RATE_DEFAULT, RATE_MAX},
@@ -203,13 +203,15 @@ fn problems<const N: usize>(own: [Problem; N]) -> Vec<Problem> {
 }
 
 fn of_one() -> Vec<Problem> {
-    problems([Problem::LetterNotFound, bad_parameter("/because", "invalid_reason")])
+    let own = problems([Problem::LetterNotFound, bad_parameter("/because", "invalid_reason")]);
+    own.into_iter().chain(body_for_nothing()).collect()
 }
 
 fn of_several() -> Vec<Problem> {
     let detail = "must have exactly one of ids, all and filter".to_owned();
     let violation = FieldError { pointer: "".into(), code: "ambiguous", detail };
-    let own = problems([Problem::Interrupted, Problem::ValidationFailed(vec![violation])]);
+    let refused = Problem::ValidationFailed(vec![violation]);
+    let own = problems([Problem::Interrupted, refused, unknown_parameter()]);
     own.into_iter().chain(refusals()).collect()
 }
 

@@ -8,7 +8,7 @@ use http::{
 };
 use serde_json::{Value, json};
 
-use super::schemas::{body, envelope, of_every_route};
+use super::schemas::{body, envelope, of_every_route, unknown_parameter};
 use crate::people::{LIMIT_DEFAULT, LIMIT_MAX, Outcome, Person};
 
 pub const TAG: &str = "People";
@@ -96,7 +96,8 @@ fn problems<const N: usize>(own: [Problem; N]) -> Vec<Problem> {
     let detail = "must be a mail address such as ada@example.org".to_owned();
     let violation = FieldError { pointer: "/email".into(), code: "invalid_email", detail };
     let refused = Problem::ValidationFailed(vec![violation]);
-    of_every_route().into_iter().chain(own).chain(refusals()).chain([refused]).collect()
+    let own = own.into_iter().chain([refused, unknown_parameter()]);
+    of_every_route().into_iter().chain(own).chain(refusals()).collect()
 }
 
 fn person() -> Value {

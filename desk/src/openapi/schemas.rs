@@ -1,7 +1,10 @@
 //! Schemas, parameters and problems that several operations share.
 
 use common::domain::Role;
-use http::problem::{FieldError, Problem};
+use http::{
+    body::refusals,
+    problem::{FieldError, Problem},
+};
 use serde_json::{Value, json};
 use utoipa::openapi::{Object, ObjectBuilder, schema::Type};
 
@@ -52,6 +55,12 @@ pub fn of_every_route() -> Vec<Problem> {
 /// What is answered where parameters are given that are not known there.
 pub fn unknown_parameter() -> Problem {
     Problem::InvalidParameters(vec![unknown_field("/x")])
+}
+
+/// What is answered where something is said in a body, and only a query is heeded.
+pub fn body_for_nothing() -> Vec<Problem> {
+    let refused = Problem::ValidationFailed(vec![unknown_field("/because")]);
+    refusals().into_iter().chain([refused]).collect()
 }
 
 fn unknown_field(pointer: &'static str) -> FieldError {

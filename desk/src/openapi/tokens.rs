@@ -8,7 +8,9 @@ use http::{
 };
 use serde_json::{Value, json};
 
-use super::schemas::{body, envelope, id, of_every_route, parameter, role};
+use super::schemas::{
+    body, body_for_nothing, envelope, id, of_every_route, parameter, role, unknown_parameter,
+};
 use crate::{
     rotation::Rotated,
     tokens::{Listed, Made, Tokens},
@@ -53,8 +55,12 @@ pub fn create(schemas: &mut Schemas) -> Operation {
             .to_owned(),
         body: Some(wanted()),
         answers: vec![told.example("created", "A new token", &example)],
-        problems: [of_every_route(), refusals(), vec![Problem::ValidationFailed(vec![violation])]]
-            .concat(),
+        problems: [
+            of_every_route(),
+            refusals(),
+            vec![Problem::ValidationFailed(vec![violation]), unknown_parameter()],
+        ]
+        .concat(),
         ..Operation::new("createToken", TAG, "Make a staff token")
     }
 }
@@ -71,7 +77,12 @@ pub fn revoke(schemas: &mut Schemas) -> Operation {
             .to_owned(),
         parameters: vec![id("Which token.", "^[0-9a-f]{12}$", ID)],
         answers: vec![told.example("revoked", "The token", &example)],
-        problems: [of_every_route(), vec![Problem::TokenNotFound, unknown_parameter()]].concat(),
+        problems: [
+            of_every_route(),
+            body_for_nothing(),
+            vec![Problem::TokenNotFound, unknown_parameter()],
+        ]
+        .concat(),
         ..Operation::new("revokeToken", TAG, "Revoke a staff token")
     }
 }
@@ -110,6 +121,7 @@ pub fn rotate(schemas: &mut Schemas) -> Operation {
         answers: vec![told.example("rotated", "A new token", &example)],
         problems: [
             of_every_route(),
+            body_for_nothing(),
             vec![Problem::TokenNotFound, Problem::TokenNotActive, bad_overlap()],
         ]
         .concat(),
@@ -120,12 +132,6 @@ pub fn rotate(schemas: &mut Schemas) -> Operation {
 fn bad_overlap() -> Problem {
     let detail = "must be a duration from 1s to 30d in s, m, h or d, such as 1d".to_owned();
     let violation = FieldError { pointer: "/overlap".into(), code: "invalid_overlap", detail };
-    Problem::InvalidParameters(vec![violation])
-}
-
-fn unknown_parameter() -> Problem {
-    let detail = "is not known here".to_owned();
-    let violation = FieldError { pointer: "/role".into(), code: "unknown_field", detail };
     Problem::InvalidParameters(vec![violation])
 }
 

@@ -24,6 +24,7 @@ mod progress;
 mod repeats;
 mod shown;
 mod sockets;
+mod staff_refusals;
 mod statistics;
 mod submissions;
 mod table;

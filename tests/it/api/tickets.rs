@@ -29,7 +29,7 @@ on_both! {
 }
 
 /// Submits a form, waits until it is a ticket, and tells its id and number.
-async fn ticket(system: &TestSystem, form: &Form) -> (String, String) {
+pub async fn ticket(system: &TestSystem, form: &Form) -> (String, String) {
     let queued = system.client().post(TICKETS).json(&form.json()).send().await;
     let id = queued.json()["data"]["id"].as_str().unwrap().to_owned();
     let number = eventually(DEADLINE, "it is numbered", async || {
