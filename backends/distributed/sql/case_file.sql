@@ -1,16 +1,16 @@
--- case_file: what was said about the ticket $1 (thread) and what happened to it (trail), as of one moment, each
--- as a JSON array of arrays in order.
+-- case_file: the ticket with the id $1 or the number $2 as in cases, what was said about it (thread) and what
+-- happened to it (trail), each as a JSON array of arrays in order. One statement, so all as of one moment.
 SELECT
-    (
-        SELECT version
-        FROM tickets
-        WHERE id = $1
-    ) AS version,
+    id, number, name, email, subject, message, tickets.status, priority, user_id, user_agent, url,
+    client_timestamp, submitted_at, updated_at, resolved_at,
+    history.versions, history.statuses, history.times,
+    version, assignee, first_reply_at, first_response_at,
+    ARRAY(SELECT tag FROM ticket_tags WHERE ticket_id = tickets.id) AS tags,
     (
         SELECT
             coalesce(json_agg(json_build_array(version, kind, author, body, at) ORDER BY version), '[]')::text
         FROM ticket_posts
-        WHERE ticket_id = $1
+        WHERE ticket_id = tickets.id
     ) AS thread,
     (
         SELECT
@@ -22,5 +22,15 @@ SELECT
                 '[]'
             )::text
         FROM audit_entries
-        WHERE ticket_id = $1
+        WHERE ticket_id = tickets.id
     ) AS trail
+FROM tickets
+CROSS JOIN LATERAL (
+    SELECT
+        array_agg(version ORDER BY version) AS versions,
+        array_agg(status ORDER BY version) AS statuses,
+        array_agg(at ORDER BY version) AS times
+    FROM audit_entries
+    WHERE ticket_id = tickets.id AND status IS NOT NULL
+) AS history
+WHERE id = $1 OR number = $2

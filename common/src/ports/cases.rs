@@ -2,6 +2,7 @@
 //!
 //! Guarantees:
 //! - `a_case_reads_back_as_it_was_committed`: ticket, work, thread and trail;
+//! - `a_case_file_is_of_one_moment`, however often its ticket is changed meanwhile;
 //! - `a_commit_on_another_version_changes_nothing`, and says so;
 //! - `of_many_who_commit_on_one_version_one_succeeds`;
 //! - `a_commit_together_is_all_or_nothing`, and apart each for itself;

@@ -20,6 +20,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 on_both_backends! {
     a_case_reads_back_as_it_was_committed,
+    a_case_file_is_of_one_moment,
     a_commit_on_another_version_changes_nothing,
     of_many_who_commit_on_one_version_one_succeeds,
     a_commit_together_is_all_or_nothing,
@@ -108,6 +109,31 @@ async fn a_case_reads_back_as_it_was_committed(it: Installation) {
     let shown = it.backend.edge().await.tickets.by_id(before.ticket.id).await.unwrap().unwrap();
     assert_eq!(shown.replies, [second.outcome.post.unwrap()]);
     assert_eq!(cases.find(&[Reference::Id(ticket(9).submission.id)]).await.unwrap(), [None]);
+}
+
+async fn a_case_file_is_of_one_moment(it: Installation) {
+    let (cases, mut stored) = stored(&it, 1).await;
+    let mut case = stored.pop().unwrap();
+    let which = Reference::Id(case.ticket.id);
+    let writer = Arc::clone(&cases);
+    let writing = tokio::spawn(async move {
+        for number in 0..100 {
+            let note = Message::parse(&format!("note {number}")).unwrap();
+            let change = Change { post: Some((PostKind::Note, note)), ..Change::default() };
+            let step = step(&case, &change);
+            assert_eq!(writer.commit(std::slice::from_ref(&step), false).await.unwrap(), [true]);
+            case = step.outcome.case;
+        }
+    });
+    let mut seen = BTreeSet::new();
+    while !writing.is_finished() {
+        let file = cases.file(&which).await.unwrap().expect("it is there");
+        let version = file.case.work.version as usize;
+        assert_eq!((file.trail.len(), file.thread.len()), (version, version - 1));
+        seen.insert(version);
+    }
+    writing.await.unwrap();
+    assert!(seen.len() > 1, "it was looked at while it was changed");
 }
 
 async fn a_commit_on_another_version_changes_nothing(it: Installation) {

@@ -35,16 +35,14 @@ impl Cases for Store {
     }
 
     async fn file(&self, which: &Reference) -> Result<Option<CaseFile>, StoreError> {
-        loop {
-            let Some(case) = self.one(which).await? else { return Ok(None) };
-            let query = sqlx::query_as::<_, FileRow>(include_str!("../../sql/case_file.sql"));
-            let query = query.bind(case.ticket.id.as_uuid());
-            let row = bounded(async { query.fetch_one(&mut *self.lend().await?).await }).await?;
-            // Somebody may change it between the two.
-            if row.version.and_then(|it| it.try_into().ok()) == Some(case.work.version) {
-                return CaseFile::read(case, &row.thread, &row.trail).map(Some);
-            }
-        }
+        let (id, number) = match which {
+            Reference::Id(id) => (Some(id.as_uuid()), None),
+            Reference::Number(number) => (None, Some(number.to_string())),
+        };
+        let query = sqlx::query_as::<_, FileRow>(include_str!("../../sql/case_file.sql"));
+        let query = query.bind(id).bind(number);
+        let row = bounded(async { query.fetch_optional(&mut *self.lend().await?).await }).await?;
+        row.map(|row| CaseFile::read(row.case.try_into()?, &row.thread, &row.trail)).transpose()
     }
 
     async fn commit(&self, steps: &[Step], together: bool) -> Result<Vec<bool>, StoreError> {
@@ -101,7 +99,8 @@ impl TryFrom<CaseRow> for Case {
 /// See `case_file.sql`.
 #[derive(FromRow)]
 struct FileRow {
-    version: Option<i32>,
+    #[sqlx(flatten)]
+    case: CaseRow,
     thread: String,
     trail: String,
 }

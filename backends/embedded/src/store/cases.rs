@@ -34,16 +34,14 @@ impl Cases for Store {
     }
 
     async fn file(&self, which: &Reference) -> Result<Option<CaseFile>, StoreError> {
-        loop {
-            let Some(case) = self.one(which).await? else { return Ok(None) };
-            let query = sqlx::query_as::<_, FileRow>(include_str!("../../sql/case_file.sql"));
-            let query = query.bind(case.ticket.id.to_string());
-            let row = query.fetch_one(&self.readers).await.map_err(failure)?;
-            // Somebody may change it between the two.
-            if row.version == Some(case.work.version) {
-                return CaseFile::read(case, &row.thread, &row.trail).map(Some);
-            }
-        }
+        let (id, number) = match which {
+            Reference::Id(id) => (Some(id.to_string()), None),
+            Reference::Number(number) => (None, Some(number.to_string())),
+        };
+        let query = sqlx::query_as::<_, FileRow>(include_str!("../../sql/case_file.sql"));
+        let row = query.bind(id).bind(number).fetch_optional(&self.readers).await;
+        let row = row.map_err(failure)?;
+        row.map(|row| CaseFile::read(row.case.try_into()?, &row.thread, &row.trail)).transpose()
     }
 
     async fn commit(&self, steps: &[Step], together: bool) -> Result<Vec<bool>, StoreError> {
@@ -137,7 +135,8 @@ impl TryFrom<CaseRow> for Case {
 /// See `case_file.sql`.
 #[derive(FromRow)]
 struct FileRow {
-    version: Option<u32>,
+    #[sqlx(flatten)]
+    case: CaseRow,
     thread: String,
     trail: String,
 }
