@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, time::Instant};
 
-use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
+use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
 
 /// Tells the wall-clock time.
 pub trait Clock: Send + Sync {
@@ -10,6 +10,9 @@ pub trait Clock: Send + Sync {
     /// instant everywhere.
     fn now(&self) -> DateTime<Utc>;
 }
+
+/// How far the clocks of an installation's machines may be apart.
+pub const SKEW_MAX: TimeDelta = TimeDelta::days(1);
 
 /// A time as all of ours is written: `2026-11-22T10:30:00.000Z`, which sorts as it reads.
 #[must_use]

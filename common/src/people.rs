@@ -11,14 +11,14 @@ use std::{
 };
 
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::time::Instant;
 
 use crate::{
     Cause,
-    clock::Clock,
+    clock::{Clock, SKEW_MAX},
     domain::{
         ActionKind, Actor, Because, Email, OperatorAction, Origin, PersonHash, PersonKey,
         SubmissionId,
@@ -43,9 +43,6 @@ use self::mention::Mention;
 
 /// Tickets found in one search.
 const FOUND_MAX: u32 = 5_000;
-
-/// Clocks of edges may be ahead of this one.
-const CLOCK_SKEW_MAX: TimeDelta = TimeDelta::days(1);
 
 /// Why something was not done, or not all of it.
 #[derive(Debug, Error)]
@@ -175,7 +172,8 @@ impl PeopleOffice {
     ) -> Result<Export, PeopleError> {
         let (person, now) = (self.key.hash_of(email), self.clock.now());
         self.record(ActionKind::PersonExport, person, order, json!({})).await?;
-        let until = now + CLOCK_SKEW_MAX;
+        // Clocks of edges may be ahead of this one.
+        let until = now + SKEW_MAX;
         let seen = self.people.tickets_of(email, until, after, limit).await?;
         let is_full = seen.len() == limit as usize;
         let mut tickets = Vec::new();
@@ -220,8 +218,12 @@ impl PeopleOffice {
         until: Option<Instant>,
         erased: &mut Erased,
     ) -> Result<(), Cause> {
-        let erasure =
-            Erasure { at: now, actor: order.actor.to_string(), trace: order.trace.clone() };
+        let erasure = Erasure {
+            at: now,
+            actor: order.actor.to_string(),
+            address: order.origin.address.clone(),
+            trace: order.trace.clone(),
+        };
         let is_over = || until.is_some_and(|until| Instant::now() >= until);
         loop {
             // Whoever changes a ticket in between keeps it from being erased, until the next search.

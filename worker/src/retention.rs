@@ -92,7 +92,7 @@ impl Retention {
     /// Whoever touches one in between keeps it.
     async fn erase(&self, tickets: &[SeenTicket], at: DateTime<Utc>) -> Result<usize, StoreError> {
         let trace = Trace::of_request(None, None, &*self.entropy);
-        let erasure = Erasure { at, actor: ACTOR.to_owned(), trace };
+        let erasure = Erasure { at, actor: ACTOR.to_owned(), address: None, trace };
         Ok(self.people.erase(tickets, &erasure).await?.len())
     }
 }

@@ -1,6 +1,6 @@
 -- erase_tickets: takes every word of people's out of tickets ($1), each on condition that it still has the
--- version at which it was seen ($2); at $3, by $4, by the request $5 with the trace context $6. Returns
--- which.
+-- version at which it was seen ($2); at $3, by $4, by the request $5 with the trace context $6, from the
+-- address $7. Returns which.
 --
 -- One statement, for the reasons that commit_steps gives. (SQLite has no UPDATE within WITH: there the parts
 -- are files of their own.)
@@ -35,8 +35,10 @@ erased AS (
     RETURNING tickets.id, tickets.version
 ),
 audited AS (
-    INSERT INTO audit_entries (ticket_id, version, kind, at, actor, request_id, traceparent, changes)
-    SELECT id, version, 'ticket.erased', $3, $4, $5, $6, '{}'
+    INSERT INTO audit_entries (
+        ticket_id, version, kind, at, actor, address, request_id, traceparent, changes
+    )
+    SELECT id, version, 'ticket.erased', $3, $4, $7, $5, $6, '{}'
     FROM erased
 ),
 unposted AS (

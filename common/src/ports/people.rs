@@ -43,6 +43,8 @@ pub struct Erasure {
     pub at: DateTime<Utc>,
     /// As the trail has it: an [`crate::domain::Actor`], or `retention`.
     pub actor: String,
+    /// The address that they did it from, of staff.
+    pub address: Option<String>,
     /// Their request.
     pub trace: Trace,
 }

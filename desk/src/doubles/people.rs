@@ -23,6 +23,7 @@ use super::ScriptedCases;
 pub struct ScriptedPeople {
     pub cases: Arc<ScriptedCases>,
     pub forgotten: Mutex<Vec<(PersonHash, DateTime<Utc>)>>,
+    pub erasures: Mutex<Vec<Erasure>>,
     pub is_away: AtomicBool,
     pub goes_away: AtomicBool,
 }
@@ -78,9 +79,10 @@ impl People for ScriptedPeople {
     async fn erase(
         &self,
         tickets: &[SeenTicket],
-        _: &Erasure,
+        erasure: &Erasure,
     ) -> Result<Vec<SubmissionId>, StoreError> {
         self.reached()?;
+        self.erasures.lock().unwrap().push(erasure.clone());
         let mut files = self.cases.files.lock().unwrap();
         for file in files.iter_mut() {
             if tickets.iter().any(|it| it.id == file.case.ticket.id) {

@@ -78,6 +78,9 @@ async fn an_address_is_erased_and_what_it_was_is_on_no_record() {
     let stage = stage();
     let heard = stage.ask("POST", ERASE, &body(r#","because":"asked for it""#)).await;
     assert_eq!(heard.status, 200, "{heard:?}");
+    let addresses: Vec<_> =
+        stage.people.erasures.lock().unwrap().iter().map(|it| it.address.clone()).collect();
+    assert_eq!(addresses, [Some("192.0.2.1".to_owned())]);
     let left = heard.json["data"]["undecidedDeadLetters"].as_array().unwrap().len();
     let expected = json!({
         "tickets": 3, "deadLetters": 1, "areSomeHeld": false, "isComplete": true,

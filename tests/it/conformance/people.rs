@@ -56,7 +56,8 @@ fn theirs(number: u32) -> NewTicket {
 
 fn erasure() -> Erasure {
     let trace = Trace::of_request(None, None, &SystemEntropy);
-    Erasure { at: SystemClock.now(), actor: "admin-key".to_owned(), trace }
+    let address = Some("192.0.2.7".to_owned());
+    Erasure { at: SystemClock.now(), actor: "admin-key".to_owned(), address, trace }
 }
 
 fn soon() -> DateTime<Utc> {
@@ -180,6 +181,7 @@ async fn counts_and_audit_are_what_they_were(it: Installation) {
     assert_eq!(before.thread.len(), after.thread.len());
     let (last, trail) = after.trail.split_last().unwrap();
     assert_eq!((last.kind.as_str(), last.actor.as_str()), ("ticket.erased", "admin-key"));
+    assert_eq!(last.address.as_deref(), Some("192.0.2.7"));
     assert_eq!(last.version, before.case.work.version + 1);
     assert_eq!(after.case.work.version, last.version);
     for (was, is) in before.trail.iter().zip(trail) {

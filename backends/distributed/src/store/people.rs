@@ -57,7 +57,7 @@ impl People for Store {
     async fn erase(
         &self,
         tickets: &[SeenTicket],
-        Erasure { at, actor, trace }: &Erasure,
+        Erasure { at, actor, address, trace }: &Erasure,
     ) -> Result<Vec<SubmissionId>, StoreError> {
         let ids: Vec<_> = tickets.iter().map(|ticket| ticket.id.as_uuid()).collect();
         let versions: Vec<_> = tickets.iter().map(|ticket| ticket.version.cast_signed()).collect();
@@ -67,7 +67,8 @@ impl People for Store {
             .bind(at)
             .bind(actor)
             .bind(&trace.request_id)
-            .bind(&trace.traceparent);
+            .bind(&trace.traceparent)
+            .bind(address);
         let erased = bounded(async { query.fetch_all(&mut *self.lend().await?).await }).await?;
         Ok(erased.into_iter().map(SubmissionId::from).collect())
     }

@@ -112,7 +112,7 @@ impl Work for EraseTickets {
     type Answer = Vec<String>;
 
     async fn run(self, connection: &mut SqliteConnection) -> Result<Vec<String>, StoreError> {
-        let Erasure { at, actor, trace } = self.erasure;
+        let Erasure { at, actor, address, trace } = self.erasure;
         let at = time_text(at);
         let erased: Vec<String> = sqlx::query_scalar(include_str!("../../sql/erase_tickets.sql"))
             .bind(parameter(&self.seen)?)
@@ -127,6 +127,7 @@ impl Work for EraseTickets {
             .bind(actor)
             .bind(trace.request_id)
             .bind(trace.traceparent)
+            .bind(address)
             .execute(&mut *connection)
             .await
             .map_err(failure)?;
