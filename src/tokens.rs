@@ -55,6 +55,7 @@ impl Keeper<'_> {
             created_at,
             expires_at: wanted.expires.map(|lifetime| lifetime.after(created_at)),
             revoked_at: None,
+            rotated: None,
         };
         let details = json!({
             "role": token.role.as_str(), "name": token.name, "expiresAt": token.expires_at.map(rfc3339),
@@ -92,7 +93,7 @@ impl Keeper<'_> {
         self.record(ActionKind::TokenRotate, &old.id(), details).await?;
         self.registry.register(&new).await.context(OUT_OF_REACH)?;
         self.hand_over(&secret, &new).await?;
-        let old = self.registry.expire(&old.id(), ends_at).await.context(OUT_OF_REACH)?;
+        let old = self.registry.expire(&old.id(), ends_at, now).await.context(OUT_OF_REACH)?;
         let old = old.with_context(|| not_there(&wanted.id))?;
         let until = shown(old.expires_at.unwrap_or(ends_at));
         terminal::remark(format!("Token {} admits until {until}.", old.id()));

@@ -15,7 +15,9 @@ use chrono::{DateTime, Utc};
 use common::{
     clock::{Clock, SystemEntropy},
     config::{AddressHeader, Limits},
-    domain::{OperatorAction, Record, Role, SubmissionId, Token, TokenId, TokenSecret},
+    domain::{
+        OperatorAction, Record, Role, Rotated, SubmissionId, Token, TokenId, TokenSecret,
+    },
     keys::NumberKey,
     ports::{
         actions::{ActionLog, RecordedAction},
@@ -85,6 +87,7 @@ impl ScriptedStore {
             created_at: DateTime::UNIX_EPOCH,
             expires_at: None,
             revoked_at: None,
+            rotated: None,
         };
         change(&mut token);
         self.tokens.lock().unwrap().push(token);
@@ -123,12 +126,18 @@ impl TokenRegistry for ScriptedStore {
         Ok(Some(token.clone()))
     }
 
-    async fn expire(&self, id: &TokenId, at: DateTime<Utc>) -> Result<Option<Token>, StoreError> {
+    async fn expire(
+        &self,
+        id: &TokenId,
+        at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Token>, StoreError> {
         self.reached()?;
         let mut tokens = self.tokens.lock().unwrap();
         let Some(token) = tokens.iter_mut().find(|token| token.id() == *id) else {
             return Ok(None);
         };
+        token.rotated.get_or_insert(Rotated { at: now, was_to_end_at: token.expires_at });
         token.expires_at = Some(token.expires_at.map_or(at, |before| before.min(at)));
         Ok(Some(token.clone()))
     }

@@ -52,7 +52,8 @@ pub async fn rotate(
     desk.record(&principal, ActionKind::TokenRotate, id.as_str(), details).await?;
     // Should the second fail, the first admits nobody: its text went nowhere.
     desk.stored(desk.tokens.register(&new)).await?;
-    let old = desk.stored(desk.tokens.expire(&id, ends_at)).await?.ok_or(Problem::TokenNotFound)?;
+    let old = desk.stored(desk.tokens.expire(&id, ends_at, now)).await?;
+    let old = old.ok_or(Problem::TokenNotFound)?;
     let made = Made { listed: Listed::of(&new, now), token: secret.expose() };
     let rotated = Rotated { made, previous: Listed::of(&old, now) };
     enveloped(Success::Created, "Staff token rotated; it is not shown again", &rotated, now)
@@ -71,6 +72,7 @@ pub struct Rotated<'a> {
 #[cfg(test)]
 mod tests {
     use common::domain::Role;
+    use serde_json::json;
 
     use crate::doubles::{NOW, Stage};
 
@@ -111,6 +113,25 @@ mod tests {
         let data = &rotated.json["data"];
         assert_eq!(data["previous"]["expiresAt"], "2026-11-22T11:00:00.000Z");
         assert_eq!(data["expiresAt"], "2026-11-22T11:00:00.000Z", "what was left to it");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_made_in_a_tokens_place_once_more_lives_as_long_as_the_first() {
+        let stage = Stage::new();
+        let until = "2026-12-22T10:30:00.000Z";
+        let (_, bounded) =
+            stage.store.add(Role::Agent, |it| it.expires_at = Some(until.parse().unwrap()));
+        let (_, unbounded) = stage.store.add(Role::Agent, |_| {});
+        for (id, expires_at) in [(bounded, json!(until)), (unbounded, json!(null))] {
+            for overlap in ["2h", "1d", "30d"] {
+                let path = format!("{TOKENS}/{id}/rotate?overlap={overlap}");
+                let rotated = stage.ask("POST", &path, "").await;
+                let data = &rotated.json["data"];
+                assert_eq!(data["expiresAt"], expires_at, "{overlap}");
+                // Nor is the old one prolonged.
+                assert_eq!(data["previous"]["expiresAt"], "2026-11-22T12:30:00.000Z", "{overlap}");
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]

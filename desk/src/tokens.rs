@@ -96,6 +96,7 @@ impl Wanted {
             created_at: now,
             expires_at: self.lifetime.map(|lifetime| lifetime.after(now)),
             revoked_at: None,
+            rotated: None,
         }
     }
 }

@@ -33,7 +33,7 @@ pub use submission::{Fingerprint, Form, KeyHash, Submission};
 pub use tally::{Bucket, DayTally, Done, QUARTER, Tallies, Times, retallied};
 pub use ticket::{NewTicket, Priority, Status, StatusChange, Subject, Ticket, UnknownWord};
 pub use time_span::TimeSpan;
-pub use token::{Overlap, Role, Standing, Token, TokenDigest, TokenId, TokenSecret};
+pub use token::{Overlap, Role, Rotated, Standing, Token, TokenDigest, TokenId, TokenSecret};
 pub use work::{
     Assignment, Case, Change, Entry, Outcome, Post, PostKind, Refused, TAGS_MAX, Tag, Work,
 };

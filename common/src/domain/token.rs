@@ -158,6 +158,17 @@ pub struct Token {
     pub expires_at: Option<DateTime<Utc>>,
     /// When it was revoked.
     pub revoked_at: Option<DateTime<Utc>>,
+    /// That it was rotated, if it was.
+    pub rotated: Option<Rotated>,
+}
+
+/// What became of a token when another was made in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rotated {
+    /// When, for the first time.
+    pub at: DateTime<Utc>,
+    /// From when on it was to admit nobody before that.
+    pub was_to_end_at: Option<DateTime<Utc>>,
 }
 
 /// How long a token goes on admitting beside the one made in its place.
@@ -222,7 +233,8 @@ impl Token {
     }
 
     /// A token in its place: of the same name, by which a member of staff is known, and the same role.
-    /// It ends after the time given, or when this one was to.
+    /// It ends after the time given, or when this one was to: not when the overlap with an earlier
+    /// successor is over.
     #[must_use]
     pub fn successor(
         &self,
@@ -230,13 +242,15 @@ impl Token {
         now: DateTime<Utc>,
         lifetime: Option<TimeSpan>,
     ) -> Self {
+        let due_at = self.rotated.map_or(self.expires_at, |rotated| rotated.was_to_end_at);
         Self {
             digest: secret.digest(),
             name: self.name.clone(),
             role: self.role,
             created_at: now,
-            expires_at: lifetime.map_or(self.expires_at, |lifetime| Some(lifetime.after(now))),
+            expires_at: lifetime.map_or(due_at, |lifetime| Some(lifetime.after(now))),
             revoked_at: None,
+            rotated: None,
         }
     }
 
@@ -322,6 +336,7 @@ mod tests {
             created_at: now,
             expires_at: Some(now + TimeDelta::seconds(1)),
             revoked_at: None,
+            rotated: None,
         };
         let millisecond = TimeDelta::milliseconds(1);
         assert_eq!(token.standing(now), Standing::Active);

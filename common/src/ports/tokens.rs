@@ -5,6 +5,7 @@
 //! - `a_token_once_revoked_stays_revoked_since_then`, for every reader from the moment that the
 //!   registry says so;
 //! - `a_token_ends_no_later_than_it_was_to`: a new end counts only where it is earlier;
+//! - `a_rotated_token_says_when_it_was_to_end`, however often it is rotated;
 //! - `a_token_nobody_registered_is_not_found`;
 //! - `tokens_are_listed_in_the_order_of_their_making`.
 
@@ -35,7 +36,12 @@ pub trait TokenRegistry: Send + Sync {
     /// is none.
     async fn revoke(&self, id: &TokenId, now: DateTime<Utc>) -> Result<Option<Token>, StoreError>;
 
-    /// Lets a token end at this time, unless it ends before; the token as it is then. `None` where
-    /// there is none.
-    async fn expire(&self, id: &TokenId, at: DateTime<Utc>) -> Result<Option<Token>, StoreError>;
+    /// Lets a token end at this time, unless it ends before, since another was made in its place at
+    /// `now`; the token as it is then. `None` where there is none.
+    async fn expire(
+        &self,
+        id: &TokenId,
+        at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Token>, StoreError>;
 }

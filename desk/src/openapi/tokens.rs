@@ -100,7 +100,8 @@ pub fn rotate(schemas: &mut Schemas) -> Operation {
     Operation {
         description: "Makes a token of the same name and role, shown in this answer and never in \
                       another, and gives the old one an end: both admit until then. An end that \
-                      the old one had before stays."
+                      the old one had before stays, and is the new one's unless `expiresIn` says \
+                      otherwise; so it is where the old one is rotated once more."
             .to_owned(),
         parameters: vec![
             id("Which token.", "^[0-9a-f]{12}$", ID),

@@ -168,6 +168,7 @@ fn registered(stage: &Stage, role: Role, change: impl FnOnce(&mut Token)) -> (St
         created_at: stage.clock.now(),
         expires_at: None,
         revoked_at: None,
+        rotated: None,
     };
     change(&mut token);
     stage.store.tokens.lock().unwrap().push(token);

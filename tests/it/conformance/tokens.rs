@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use common::clock::{Clock, SystemClock, SystemEntropy};
-use common::domain::{Role, Token, TokenId, TokenSecret};
+use common::domain::{Role, Rotated, Token, TokenId, TokenSecret};
 
 use super::installation::Installation;
 use super::on_both_backends;
@@ -11,6 +11,7 @@ on_both_backends! {
     a_token_reads_back_as_it_was_registered,
     a_token_once_revoked_stays_revoked_since_then,
     a_token_ends_no_later_than_it_was_to,
+    a_rotated_token_says_when_it_was_to_end,
     a_token_nobody_registered_is_not_found,
     tokens_are_listed_in_the_order_of_their_making,
 }
@@ -25,6 +26,7 @@ fn token(role: Role, seconds: i64) -> Token {
         created_at,
         expires_at: None,
         revoked_at: None,
+        rotated: None,
     }
 }
 
@@ -70,11 +72,33 @@ async fn a_token_ends_no_later_than_it_was_to(it: Installation) {
     for (days, ends_after) in [(9, 9), (10, 9), (2, 2), (3, 2)] {
         let at = rotated.created_at + TimeDelta::days(days);
         let expires_at = Some(rotated.created_at + TimeDelta::days(ends_after));
-        let expected = Some(Token { expires_at, ..rotated.clone() });
-        assert_eq!(operator.tokens.expire(&rotated.id(), at).await.unwrap(), expected);
+        let first = Rotated { at: rotated.created_at, was_to_end_at: None };
+        let expected = Some(Token { expires_at, rotated: Some(first), ..rotated.clone() });
+        let now = rotated.created_at;
+        assert_eq!(operator.tokens.expire(&rotated.id(), at, now).await.unwrap(), expected);
         assert_eq!(edge.tokens.find(&rotated.id()).await.unwrap(), expected);
     }
     assert_eq!(edge.tokens.find(&other.id()).await.unwrap(), Some(other), "no other");
+}
+
+async fn a_rotated_token_says_when_it_was_to_end(it: Installation) {
+    let operator = it.backend.operator().await;
+    let day = TimeDelta::days(1);
+    for was_to_end_after in [None, Some(30 * day)] {
+        let plain = token(Role::Agent, 0);
+        let was_to_end_at = was_to_end_after.map(|after| plain.created_at + after);
+        let rotated = Token { expires_at: was_to_end_at, ..plain };
+        operator.tokens.register(&rotated).await.unwrap();
+        let first = rotated.created_at + day;
+        for (round, ends_after) in [(0, 2), (1, 3), (2, 1)] {
+            let (now, at) = (first + day * round, first + day * ends_after);
+            let told = operator.tokens.expire(&rotated.id(), at, now).await.unwrap().unwrap();
+            assert_eq!(told.rotated, Some(Rotated { at: first, was_to_end_at }));
+            assert!(operator.tokens.list().await.unwrap().contains(&told));
+            let secret = TokenSecret::generate(&SystemEntropy);
+            assert_eq!(told.successor(&secret, now, None).expires_at, was_to_end_at);
+        }
+    }
 }
 
 async fn a_token_nobody_registered_is_not_found(it: Installation) {
@@ -84,7 +108,8 @@ async fn a_token_nobody_registered_is_not_found(it: Installation) {
         let id = TokenId::typed(id);
         assert_eq!(edge.tokens.find(&id).await.unwrap(), None);
         assert_eq!(operator.tokens.revoke(&id, SystemClock.now()).await.unwrap(), None);
-        assert_eq!(operator.tokens.expire(&id, SystemClock.now()).await.unwrap(), None);
+        let now = SystemClock.now();
+        assert_eq!(operator.tokens.expire(&id, now, now).await.unwrap(), None);
     }
 }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use common::{
-    domain::{Token, TokenDigest, TokenId},
+    domain::{Rotated, Token, TokenDigest, TokenId},
     ports::{
         store::StoreError,
         tokens::{TokenReader, TokenRegistry},
@@ -50,9 +50,14 @@ impl TokenRegistry for Store {
         row.map(Token::try_from).transpose()
     }
 
-    async fn expire(&self, id: &TokenId, at: DateTime<Utc>) -> Result<Option<Token>, StoreError> {
+    async fn expire(
+        &self,
+        id: &TokenId,
+        at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Token>, StoreError> {
         let query = sqlx::query_as::<_, TokenRow>(include_str!("../../sql/expire_token.sql"));
-        let query = query.bind(id.as_str()).bind(at);
+        let query = query.bind(id.as_str()).bind(at).bind(now);
         let row = bounded(async { query.fetch_optional(&mut *self.lend().await?).await }).await?;
         row.map(Token::try_from).transpose()
     }
@@ -67,6 +72,8 @@ struct TokenRow {
     created_at: DateTime<Utc>,
     expires_at: Option<DateTime<Utc>>,
     revoked_at: Option<DateTime<Utc>>,
+    rotated_at: Option<DateTime<Utc>>,
+    was_to_end_at: Option<DateTime<Utc>>,
 }
 
 impl TryFrom<TokenRow> for Token {
@@ -82,6 +89,7 @@ impl TryFrom<TokenRow> for Token {
             created_at: row.created_at,
             expires_at: row.expires_at,
             revoked_at: row.revoked_at,
+            rotated: row.rotated_at.map(|at| Rotated { at, was_to_end_at: row.was_to_end_at }),
         })
     }
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use common::{
-    domain::{Token, TokenDigest, TokenId},
+    domain::{Rotated, Token, TokenDigest, TokenId},
     ports::{
         store::StoreError,
         tokens::{TokenReader, TokenRegistry},
@@ -44,8 +44,13 @@ impl TokenRegistry for Store {
         row.map(Token::try_from).transpose()
     }
 
-    async fn expire(&self, id: &TokenId, at: DateTime<Utc>) -> Result<Option<Token>, StoreError> {
-        let row = self.write(Expire { id: id.clone(), at }).await?;
+    async fn expire(
+        &self,
+        id: &TokenId,
+        at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Token>, StoreError> {
+        let row = self.write(Expire { id: id.clone(), at, now }).await?;
         row.map(Token::try_from).transpose()
     }
 }
@@ -92,6 +97,7 @@ impl Work for Revoke {
 struct Expire {
     id: TokenId,
     at: DateTime<Utc>,
+    now: DateTime<Utc>,
 }
 
 impl Work for Expire {
@@ -101,6 +107,7 @@ impl Work for Expire {
         sqlx::query_as(include_str!("../../sql/expire_token.sql"))
             .bind(self.id.as_str())
             .bind(time_text(self.at))
+            .bind(time_text(self.now))
             .fetch_optional(connection)
             .await
             .map_err(failure)
@@ -116,6 +123,8 @@ struct TokenRow {
     created_at: String,
     expires_at: Option<String>,
     revoked_at: Option<String>,
+    rotated_at: Option<String>,
+    was_to_end_at: Option<String>,
 }
 
 impl TryFrom<TokenRow> for Token {
@@ -126,6 +135,8 @@ impl TryFrom<TokenRow> for Token {
         let time = |column, text: Option<String>| {
             text.map(|text| read::<DateTime<Utc>>("tokens", id, column, &text)).transpose()
         };
+        let was_to_end_at = time("was_to_end_at", row.was_to_end_at)?;
+        let rotated_at = time("rotated_at", row.rotated_at)?;
         let digest = row.digest.try_into().map_err(|_| corrupt("tokens", id, "digest"))?;
         Ok(Self {
             digest: TokenDigest::from_bytes(digest),
@@ -134,6 +145,7 @@ impl TryFrom<TokenRow> for Token {
             created_at: read("tokens", id, "created_at", &row.created_at)?,
             expires_at: time("expires_at", row.expires_at)?,
             revoked_at: time("revoked_at", row.revoked_at)?,
+            rotated: rotated_at.map(|at| Rotated { at, was_to_end_at }),
         })
     }
 }
