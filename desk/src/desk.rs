@@ -24,19 +24,16 @@ use common::{
 };
 use http::{
     auth::{Access, Principal},
-    condition::{Condition, NoAnswer, STORE_WAIT},
+    condition::Condition,
     guesses::Guesses,
     problem::Problem,
     request::Around,
 };
 use serde_json::Value;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::{REQUEST_WAIT, Settings, gate::Gate, listing::Cursors, live::Live};
+use crate::{REQUEST_WAIT, Settings, gate::Gate, listing::Cursors, live::Live, transfer::in_time};
 
 /// Exports and imports at a time. Each reads or writes as fast as it can be taken, beside everybody
 /// else's work.
@@ -124,9 +121,7 @@ impl Desk {
         &self,
         answer: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, Problem> {
-        let answer = timeout(STORE_WAIT, answer).await;
-        let answer = answer.unwrap_or_else(|_| Err(StoreError::Unavailable(NoAnswer.into())));
-        self.store.note(answer).map_err(|_| Problem::Unavailable)
+        self.store.note(in_time(answer).await).map_err(|_| Problem::Unavailable)
     }
 
     /// Puts on record what somebody is about to do. It must not be done unless this says `Ok`.

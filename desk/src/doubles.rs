@@ -272,6 +272,7 @@ pub struct Stage {
     pub exports: Arc<ScriptedExports>,
     pub intake: Arc<ScriptedIntake>,
     pub index: Arc<ScriptedIndex>,
+    pub stop: CancellationToken,
 }
 
 impl Stage {
@@ -303,7 +304,7 @@ impl Stage {
         };
         let (clock, entropy) = (Arc::new(TestClock), Arc::new(SystemEntropy));
         let stop = CancellationToken::new();
-        let desk = Desk::new(ports, clock, entropy, &settings(), stop);
+        let desk = Desk::new(ports, clock, entropy, &settings(), stop.clone());
         Self {
             router: routes::router(Arc::new(desk)),
             store,
@@ -314,6 +315,7 @@ impl Stage {
             intake,
             people,
             index,
+            stop,
         }
     }
 

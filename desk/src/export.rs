@@ -4,7 +4,7 @@
 mod query;
 pub(crate) mod route;
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc};
 
 use common::{
     domain::{Name, SubmissionId, Tag, UserId},
@@ -13,29 +13,18 @@ use common::{
         store::StoreError,
     },
 };
-use http::{
-    answer::rfc3339,
-    condition::{NoAnswer, STORE_WAIT},
-};
+use http::answer::rfc3339;
 use serde::Serialize;
-use tokio::time::{sleep, timeout};
 
-use crate::cell::{guarded, write_row};
+use crate::{
+    cell::{guarded, write_row},
+    transfer::{Patience, in_time},
+};
 
 pub use query::moment;
 
 /// Tickets looked at together. The longest, two hundred of them, are eight megabytes.
 const PAGE: u32 = 200;
-
-/// How long after each failure in a row a page is asked for again. A database that is started anew
-/// or taken over is back by then; whoever takes the export need not begin anew.
-const RETRY_DELAYS: [Duration; 5] = [
-    Duration::from_millis(100),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-];
 
 /// How tickets are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,14 +186,11 @@ impl Pages {
     /// away is waited for, some seconds.
     pub async fn next(&mut self) -> Result<Option<Vec<ExportedTicket>>, StoreError> {
         let Some(place) = self.place else { return Ok(None) };
-        let mut delays = RETRY_DELAYS.into_iter();
+        let mut patience = Patience::new();
         loop {
             match self.read(place).await {
-                Err(StoreError::Unavailable(cause)) => match delays.next() {
-                    Some(delay) => sleep(delay).await,
-                    None => return Err(StoreError::Unavailable(cause)),
-                },
-                other => return other,
+                Ok(tickets) => return Ok(tickets),
+                Err(error) => patience.wait(error).await?,
             }
         }
     }
@@ -216,8 +202,7 @@ impl Pages {
     }
 
     async fn read(&mut self, place: Place) -> Result<Option<Vec<ExportedTicket>>, StoreError> {
-        let page = timeout(STORE_WAIT, self.exports.page(&self.choice, place, PAGE)).await;
-        let page = page.unwrap_or_else(|_| Err(StoreError::Unavailable(NoAnswer.into())))?;
+        let page = in_time(self.exports.page(&self.choice, place, PAGE)).await?;
         self.place = page.next.map(Some);
         Ok(page.next.is_some().then_some(page.tickets))
     }

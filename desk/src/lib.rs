@@ -25,6 +25,7 @@ mod shown;
 mod tickets;
 mod times;
 mod tokens;
+mod transfer;
 mod wanted;
 mod wishes;
 

@@ -19,7 +19,7 @@ use common::{
 use futures_util::stream;
 use http::{
     answer::rfc3339,
-    auth::Principal,
+    auth::{Principal, Stay},
     openapi::schemas::{Id as IdText, Number, StatusWord, Time},
     problem::Problem,
     sse,
@@ -31,7 +31,7 @@ use tokio::{
         OwnedSemaphorePermit, Semaphore,
         broadcast::{self, error::RecvError},
     },
-    time::{Instant, sleep_until},
+    time::sleep_until,
 };
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
@@ -57,8 +57,8 @@ const BEHIND_MAX: usize = 1_024;
 /// How often it is looked whether whoever listens may still do so.
 const STANDING_CHECK: Duration = Duration::from_secs(5);
 
-/// Nothing is told on the strength of an older look.
-const STANDING_AGE_MAX: Duration = Duration::from_secs(1);
+/// Nothing is told or exported on the strength of an older look.
+pub const STANDING_AGE_MAX: Duration = Duration::from_secs(1);
 
 /// When a client should come back after a stream ended.
 const RETRY: Duration = Duration::from_secs(2);
@@ -92,7 +92,7 @@ pub async fn of_all(
     head: Parts,
 ) -> Result<Response, Problem> {
     Fields::of_query(head.uri.query()).finish()?;
-    open(&desk, principal, None)
+    open(&desk, &principal, None)
 }
 
 /// Of one.
@@ -105,12 +105,12 @@ pub async fn of_one(
     Fields::of_query(head.uri.query()).finish()?;
     let which = reference(&id).ok_or(Problem::TicketNotFound)?;
     let case = desk.stored(desk.cases.one(&which)).await?.ok_or(Problem::TicketNotFound)?;
-    open(&desk, principal, Some(case.ticket.id))
+    open(&desk, &principal, Some(case.ticket.id))
 }
 
 fn open(
     desk: &Arc<Desk>,
-    principal: Principal,
+    principal: &Principal,
     only: Option<SubmissionId>,
 ) -> Result<Response, Problem> {
     let place = Arc::clone(&desk.live.places).try_acquire_owned();
@@ -118,9 +118,8 @@ fn open(
         place: place.map_err(|_| Problem::TooManySubscribers)?,
         told: desk.live.told.subscribe(),
         desk: Arc::clone(desk),
-        principal,
+        stay: Stay::of(&principal),
         only,
-        checked_at: Instant::now(),
         begins: true,
     };
     let messages = stream::unfold(listener, async |mut listener| {
@@ -134,9 +133,8 @@ fn open(
 struct Listener {
     desk: Arc<Desk>,
     told: broadcast::Receiver<FeedItem>,
-    principal: Principal,
+    stay: Stay,
     only: Option<SubmissionId>,
-    checked_at: Instant,
     begins: bool,
     #[expect(dead_code, reason = "held for as long as the stream lives")]
     place: OwnedSemaphorePermit,
@@ -152,12 +150,12 @@ impl Listener {
             tokio::select! {
                 biased;
                 () = self.desk.live.stop.cancelled() => return None,
-                () = sleep_until(self.checked_at + STANDING_CHECK) => self.check().await?,
+                () = sleep_until(self.stay.asked_at() + STANDING_CHECK) => {
+                    self.check(Duration::ZERO).await?;
+                }
                 heard = self.told.recv() => match heard {
                     Ok(FeedItem::Changed(event)) if self.concerns(&event) => {
-                        if self.checked_at.elapsed() >= STANDING_AGE_MAX {
-                            self.check().await?;
-                        }
+                        self.check(STANDING_AGE_MAX).await?;
                         return Some(told(&event));
                     }
                     Ok(FeedItem::Changed(_)) => {}
@@ -169,10 +167,8 @@ impl Listener {
     }
 
     /// Nothing once whoever listens may not any more.
-    async fn check(&mut self) -> Option<()> {
-        let is_admitted = self.desk.access.still_admits(&self.principal).await;
-        self.checked_at = Instant::now();
-        is_admitted.then_some(())
+    async fn check(&mut self, age_max: Duration) -> Option<()> {
+        self.desk.access.still_admits(&mut self.stay, age_max).await.then_some(())
     }
 
     fn concerns(&self, event: &Event) -> bool {

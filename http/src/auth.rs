@@ -1,9 +1,10 @@
 //! Who may see what only staff may: the bootstrap key of role admin, which needs no store, and the
 //! tokens that an operator made.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::http::{HeaderMap, header, request::Parts};
+use chrono::{DateTime, Utc};
 use common::{
     clock::Clock,
     domain::{Name, Origin, Role, Standing, TokenDigest, TokenId},
@@ -13,7 +14,7 @@ use common::{
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::{
     condition::{Condition, NoAnswer, STORE_WAIT},
@@ -30,9 +31,46 @@ pub struct Principal {
     pub token: Option<TokenId>,
     /// What the token's maker called it: a member of staff is known by that.
     pub name: Option<Name>,
+    /// From when on the token admits nobody.
+    pub expires_at: Option<DateTime<Utc>>,
     /// From where.
     pub origin: Origin,
 }
+
+/// Somebody who was let in and is served for long, and how long ago it was known that they may be.
+pub struct Stay {
+    token: Option<TokenId>,
+    expires_at: Option<DateTime<Utc>>,
+    /// When it was last asked.
+    asked_at: Instant,
+    /// When the answer was last known.
+    confirmed_at: Instant,
+}
+
+impl Stay {
+    /// Begins with having been let in.
+    #[must_use]
+    pub fn of(principal: &Principal) -> Self {
+        let now = Instant::now();
+        Self {
+            token: principal.token.clone(),
+            expires_at: principal.expires_at,
+            asked_at: now,
+            confirmed_at: now,
+        }
+    }
+
+    /// When it was last asked whether they may stay.
+    #[must_use]
+    pub const fn asked_at(&self) -> Instant {
+        self.asked_at
+    }
+}
+
+/// How long somebody may stay while the store cannot say whether they may. A database that is started
+/// anew or taken over is back by then, and its clients need not all come again; a token that was revoked
+/// meanwhile hears and reads no longer than that.
+pub const UNCONFIRMED_MAX: Duration = Duration::from_mins(1);
 
 /// Knows whom to let in.
 pub struct Access {
@@ -95,7 +133,13 @@ impl Access {
 
     async fn known(&self, presented: &[u8]) -> Result<Principal, Problem> {
         let principal = if self.is_admin(presented) {
-            Principal { role: Role::Admin, token: None, name: None, origin: Origin::default() }
+            Principal {
+                role: Role::Admin,
+                token: None,
+                name: None,
+                expires_at: None,
+                origin: Origin::default(),
+            }
         } else {
             let digest = TokenDigest::of(presented).ok_or(Problem::Unauthorized)?;
             self.look_up(digest).await?
@@ -104,12 +148,28 @@ impl Access {
         Ok(principal)
     }
 
-    /// Whether somebody who was let in would be so now; yes while nobody can tell.
-    pub async fn still_admits(&self, principal: &Principal) -> bool {
-        let Some(id) = &principal.token else { return true };
-        let Ok(Ok(found)) = timeout(STORE_WAIT, self.tokens.find(id)).await else { return true };
+    /// Whether somebody who stays would be let in now, as of a look into the store that is no older than
+    /// `age_max`. That a token's time is over is known without one. While the store says nothing they
+    /// would, for as long as [`UNCONFIRMED_MAX`].
+    pub async fn still_admits(&self, stay: &mut Stay, age_max: Duration) -> bool {
+        let Some(id) = &stay.token else { return true };
+        if stay.expires_at.is_some_and(|expires_at| expires_at <= self.clock.now()) {
+            return false;
+        }
+        if stay.asked_at.elapsed() < age_max {
+            return true;
+        }
+        let answer = timeout(STORE_WAIT, self.tokens.find(id)).await;
+        stay.asked_at = Instant::now();
+        let Ok(Ok(found)) = answer else {
+            return stay.confirmed_at.elapsed() < UNCONFIRMED_MAX;
+        };
+        stay.confirmed_at = stay.asked_at;
         let now = self.clock.now();
-        found.is_some_and(|token| token.standing(now) == Standing::Active)
+        let token = found.filter(|token| token.standing(now) == Standing::Active);
+        // Its end may have come nearer.
+        stay.expires_at = token.as_ref().and_then(|token| token.expires_at);
+        token.is_some()
     }
 
     /// Where whoever asks does so from.
@@ -137,8 +197,13 @@ impl Access {
         let token = found
             .filter(|token| token.digest == digest && token.standing(now) == Standing::Active)
             .ok_or(Problem::Unauthorized)?;
-        let name = token.name.map(Name::stored);
-        Ok(Principal { role: token.role, token: Some(id), name, origin: Origin::default() })
+        Ok(Principal {
+            role: token.role,
+            token: Some(id),
+            name: token.name.map(Name::stored),
+            expires_at: token.expires_at,
+            origin: Origin::default(),
+        })
     }
 }
 

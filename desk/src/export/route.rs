@@ -1,23 +1,23 @@
 //! `GET /api/support/admin/tickets/export`: all tickets, or some, as a stream.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Extension,
-    body::Body,
     extract::State,
     http::{HeaderValue, header, request::Parts},
     response::Response,
 };
-use bytes::Bytes;
-use common::{chain, domain::ActionKind};
-use futures_util::stream;
+use common::{domain::ActionKind, ports::store::StoreError};
 use http::{auth::Principal, problem::Problem};
 use serde_json::json;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Format, Pages, query::Wanted};
-use crate::{desk::Desk, fields::Fields};
+use crate::{
+    desk::Desk,
+    fields::Fields,
+    transfer::{Pieces, Transfer},
+};
 
 /// What is exported or imported, on record.
 pub const SUBJECT: &str = "tickets";
@@ -32,7 +32,7 @@ pub async fn export(
     let mut fields = Fields::of_query(head.uri.query());
     let Wanted { format, choice } = Wanted::read(&mut fields);
     fields.finish()?;
-    let place = desk.transfer()?;
+    let transfer = Transfer::begin(&desk, &principal)?;
     let details = json!({"format": format.as_str(), "narrowedBy": choice.narrowed_by()});
     desk.record(&principal, ActionKind::TicketExport, SUBJECT, details).await?;
     let mut pages = Pages::of(Arc::clone(&desk.exports), choice);
@@ -42,8 +42,7 @@ pub async fn export(
     format.write(&first, &mut text);
     let name = desk.clock.now().format("%Y-%m-%d");
     let disposition = format!("attachment; filename=\"tickets-{name}.{}\"", format.as_str());
-    let sending = Sending { pages, format, text: Some(text), _place: place };
-    let mut response = Response::new(Body::from_stream(stream::unfold(sending, Sending::next)));
+    let mut response = Response::new(transfer.body(text, Written { pages, format }));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
     headers.extend(
@@ -52,31 +51,19 @@ pub async fn export(
     Ok(response)
 }
 
-/// An export under way.
-struct Sending {
+/// Its pages as they are written.
+struct Written {
     pages: Pages,
     format: Format,
-    /// What is to be sent first; `None` behind a failure.
-    text: Option<Vec<u8>>,
-    _place: OwnedSemaphorePermit,
 }
 
-impl Sending {
-    async fn next(mut self) -> Option<(Result<Bytes, io::Error>, Self)> {
-        let mut text = self.text.take()?;
-        // A page may hold none of those asked for, and an empty chunk would be the last.
-        while text.is_empty() {
-            match self.pages.next().await {
-                Ok(Some(tickets)) => self.format.write(&tickets, &mut text),
-                Ok(None) => return None,
-                Err(error) => {
-                    tracing::warn!(error = chain(&error), "an export breaks off");
-                    // Not the store's own words: hyper may log them.
-                    return Some((Err(io::Error::other("the export breaks off")), self));
-                }
-            }
-        }
-        self.text = Some(Vec::new());
-        Some((Ok(text.into()), self))
+impl Pieces for Written {
+    /// Of a page, nothing may have been asked for.
+    async fn next(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut text = Vec::new();
+        Ok(self.pages.next().await?.map(|tickets| {
+            self.format.write(&tickets, &mut text);
+            text
+        }))
     }
 }

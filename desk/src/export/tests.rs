@@ -1,7 +1,10 @@
 //! Exports of scripted tickets, over the whole route.
 
+use std::time::Duration;
+
 use axum::body::Body;
-use common::domain::Subject;
+use chrono::DateTime;
+use common::domain::{Role, Subject};
 use http_body_util::BodyExt;
 use serde_json::Value;
 
@@ -104,6 +107,27 @@ async fn a_store_that_is_back_in_time_is_waited_for_and_one_that_is_not_breaks_i
     *stage.exports.asked.lock().unwrap() = 0;
     *stage.exports.is_away.lock().unwrap() = Some((1, usize::MAX));
     assert_eq!(stage.ask("GET", EXPORT, "").await.code(), (503, "unavailable"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_under_way_breaks_off_when_its_token_ends_or_the_desk_stops() {
+    let stage = Stage::new();
+    stage.exports.add(&[Subject::General; 100]);
+    let (token, _) = stage.store.add(Role::Agent, |_| {});
+    for is_stopped in [false, true] {
+        let token = if is_stopped { ADMIN_TOKEN } else { &token };
+        let mut body: Body = stage.open(EXPORT, token).await.into_body();
+        body.frame().await.unwrap().unwrap();
+        if is_stopped {
+            stage.stop.cancel();
+        } else {
+            stage.store.tokens.lock().unwrap()[0].revoked_at = Some(DateTime::UNIX_EPOCH);
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        let asked = *stage.exports.asked.lock().unwrap();
+        assert!(body.collect().await.is_err(), "an error, and no end");
+        assert_eq!(*stage.exports.asked.lock().unwrap(), asked);
+    }
 }
 
 #[tokio::test(start_paused = true)]

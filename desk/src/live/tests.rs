@@ -10,6 +10,7 @@ use common::{
 };
 use http_body_util::BodyExt;
 
+use super::STANDING_CHECK;
 use crate::doubles::{ADMIN_TOKEN, Stage};
 
 const ALL: &str = "/api/support/admin/tickets/events";
@@ -85,6 +86,21 @@ async fn a_stream_ends_with_the_token_that_opened_it() {
     while let Some(message) = stream.next().await {
         assert!(message.starts_with(':'), "only what keeps the connection open: {message}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_ends_when_nobody_can_tell_for_long_whether_its_token_admits() {
+    let stage = Stage::new();
+    let (token, _) = stage.store.add(Role::Agent, |_| {});
+    let mut stream = Stream::open(&stage, ALL, &token).await;
+    stream.next().await.unwrap();
+    *stage.store.is_away.lock().unwrap() = true;
+    let since = tokio::time::Instant::now();
+    while let Some(message) = stream.next().await {
+        assert!(message.starts_with(':'), "only what keeps the connection open: {message}");
+    }
+    let minute = std::time::Duration::from_mins(1);
+    assert!((minute..minute + 2 * STANDING_CHECK).contains(&since.elapsed()));
 }
 
 #[tokio::test(start_paused = true)]

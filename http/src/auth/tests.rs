@@ -214,7 +214,8 @@ async fn a_token_admits_to_its_role_and_no_other() {
     for role in Role::ALL {
         let (bearer, id) = registered(&stage, *role, |_| {});
         let origin = Origin { address: Some("192.0.2.1".to_owned()), request_id: None };
-        let principal = Principal { role: *role, token: Some(id), name: None, origin };
+        let principal =
+            Principal { role: *role, token: Some(id), name: None, expires_at: None, origin };
         assert_eq!(admitted(&stage, &[&bearer], EVERY_ROLE).await, Ok(principal.clone()));
         assert_eq!(admitted(&stage, &[&bearer], &[*role]).await, Ok(principal));
         let others: Vec<_> = Role::ALL.iter().copied().filter(|other| other != role).collect();
@@ -271,6 +272,68 @@ async fn without_the_store_the_bootstrap_key_is_admitted_and_tokens_are_a_503() 
         }
         let refused = admitted(&stage, &["Bearer wrong"], EVERY_ROLE).await;
         assert_eq!(refused, Err(Problem::Unauthorized), "what is no token needs no look");
+    }
+}
+
+/// Somebody who was let in with a token.
+async fn stay(stage: &Stage, bearer: &str) -> Stay {
+    Stay::of(&admitted(stage, &[bearer], EVERY_ROLE).await.unwrap())
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn who_stays_does_so_until_the_token_ends_and_the_store_is_asked_only_so_often() {
+    let stage = Stage::new();
+    let expires_at = stage.clock.now() + TimeDelta::minutes(5);
+    let (bearer, _) = registered(&stage, Role::Agent, |it| it.expires_at = Some(expires_at));
+    let mut visitor = stay(&stage, &bearer).await;
+    let asked = stage.asked();
+    for _ in 0..3 {
+        assert!(stage.access.still_admits(&mut visitor, SECOND).await);
+    }
+    assert_eq!(stage.asked(), asked, "it was known a moment ago");
+    tokio::time::advance(SECOND).await;
+    assert!(stage.access.still_admits(&mut visitor, SECOND).await);
+    assert_eq!(stage.asked(), asked + 1);
+    // It is rotated, and its end comes nearer.
+    let sooner = stage.clock.now() + TimeDelta::seconds(30);
+    stage.store.tokens.lock().unwrap()[0].expires_at = Some(sooner);
+    tokio::time::advance(SECOND).await;
+    assert!(stage.access.still_admits(&mut visitor, SECOND).await);
+    // That its time is over needs no store.
+    *stage.store.mood.lock().unwrap() = Mood::Failing;
+    tokio::time::advance(28 * SECOND).await;
+    assert!(stage.access.still_admits(&mut visitor, SECOND).await);
+    let asked = stage.asked();
+    tokio::time::advance(SECOND).await;
+    assert!(!stage.access.still_admits(&mut visitor, SECOND).await);
+    assert_eq!(stage.asked(), asked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_stays_while_nobody_can_tell_does_so_for_a_minute() {
+    for mood in [Mood::Failing, Mood::Silent] {
+        let stage = Stage::new();
+        let (bearer, _) = registered(&stage, Role::Agent, |_| {});
+        let mut visitor = stay(&stage, &bearer).await;
+        tokio::time::advance(30 * SECOND).await;
+        assert!(stage.access.still_admits(&mut visitor, SECOND).await);
+        let confirmed_at = Instant::now();
+        *stage.store.mood.lock().unwrap() = mood;
+        while confirmed_at.elapsed() < UNCONFIRMED_MAX - STORE_WAIT {
+            assert!(stage.access.still_admits(&mut visitor, SECOND).await);
+            tokio::time::advance(SECOND).await;
+        }
+        tokio::time::advance(STORE_WAIT).await;
+        assert!(!stage.access.still_admits(&mut visitor, SECOND).await, "{mood:?}");
+        // The store is back in time for somebody else, and for the bootstrap key it need not be.
+        *stage.store.mood.lock().unwrap() = Mood::Willing;
+        assert!(stage.access.still_admits(&mut visitor, Duration::ZERO).await);
+        let mut admin = stay(&stage, &format!("Bearer {ADMIN_TOKEN}")).await;
+        *stage.store.mood.lock().unwrap() = mood;
+        tokio::time::advance(2 * UNCONFIRMED_MAX).await;
+        assert!(stage.access.still_admits(&mut admin, SECOND).await);
     }
 }
 
