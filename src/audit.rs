@@ -8,12 +8,11 @@ use std::{
 
 use anyhow::Context;
 use common::{
-    audit::{Excerpt, Reading},
+    audit::{self, Excerpt, Reading},
     config::Config,
-    domain::{ActionKind, Record},
+    domain::ActionKind,
     ports::backend::OperatorPorts,
 };
-use serde_json::json;
 
 use crate::{
     cli::{AuditCommand, AuditExport},
@@ -32,21 +31,22 @@ pub async fn run(command: AuditCommand, config: Config) -> anyhow::Result<ExitCo
 
 /// Prints page by page, once it is on record that somebody reads.
 async fn export(installation: &Beside, wanted: AuditExport) -> anyhow::Result<()> {
-    let OperatorPorts { actions, records, .. } = installation.backend.operator().await;
-    let details = json!({
-        "record": wanted.record.map(Record::as_str), "from": wanted.from, "to": wanted.to,
-        "actor": wanted.actor, "ticket": wanted.ticket,
-    });
-    let action = action(&*installation.clock, ActionKind::AuditExport, "audit", details);
-    actions.record(&[action]).await.context(OUT_OF_REACH)?;
+    let OperatorPorts { actions, records, cases, .. } = installation.backend.operator().await;
+    let ticket = match &wanted.ticket {
+        Some(ticket) => Some(audit::names(&*cases, ticket).await.context(OUT_OF_REACH)?),
+        None => None,
+    };
     let excerpt = Excerpt {
         record: wanted.record,
         after: wanted.after.unwrap_or_default(),
         from: wanted.from,
         to: wanted.to,
         actor: wanted.actor,
-        ticket: wanted.ticket.map(|ticket| [ticket.clone(), ticket]),
+        ticket,
     };
+    let details = excerpt.details();
+    let action = action(&*installation.clock, ActionKind::AuditExport, "audit", details);
+    actions.record(&[action]).await.context(OUT_OF_REACH)?;
     let mut reading = Reading::new(Arc::clone(&records), excerpt);
     while let Some(page) = reading.page().await.context(OUT_OF_REACH)? {
         match io::stdout().write_all(page.as_bytes()) {

@@ -1,23 +1,28 @@
 //! Reading all that is on record: both records as one, in the order of time, a page at a time. Each
 //! line says where to go on behind it.
 
-use std::{collections::VecDeque, fmt, str::FromStr, sync::Arc};
+mod lane;
+mod line;
+
+use std::{fmt, str::FromStr, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
+use self::{lane::Lane, line::line};
 use crate::{
     clock::rfc3339,
-    domain::Record,
+    domain::{Record, SubmissionId, TicketNumber},
     ports::{
+        cases::{Cases, Reference},
         events::{Cursor, MalformedCursor},
-        records::{Content, RecordEntry, Records},
+        records::{Content, RecordEntry, Records, TicketNames},
         store::StoreError,
     },
 };
 
-/// Entries of a record read at a time, and lines of a page at most.
+/// Entries of a record read at a time.
 const PAGE: u32 = 500;
 
 /// A place in either record. Opaque to whoever is handed one.
@@ -57,22 +62,50 @@ pub struct Excerpt {
     pub to: Option<DateTime<Utc>>,
     /// What was done by this one.
     pub actor: Option<String>,
-    /// What was done to a ticket, by its id or its number.
-    pub ticket: Option<[String; 2]>,
+    /// What was done to a ticket.
+    pub ticket: Option<TicketNames>,
 }
 
 impl Excerpt {
+    /// How it is on record that somebody reads it.
+    #[must_use]
+    pub fn details(&self) -> Value {
+        let ticket = self.ticket.as_ref();
+        let number = ticket.and_then(|it| it.number.as_ref()).map(ToString::to_string);
+        let id = ticket.and_then(|it| it.id).map(|id| id.to_string());
+        json!({
+            "record": self.record.map(Record::as_str),
+            "from": self.from.map(rfc3339),
+            "to": self.to.map(rfc3339),
+            "actor": self.actor,
+            "ticket": number.or(id),
+        })
+    }
+
     fn holds(&self, content: &Content) -> bool {
         let at = content.at();
-        let of_the_ticket = |names: &[String; 2]| match content {
-            Content::Change(change) => names.contains(&change.ticket_id),
-            Content::Action(action) => names.contains(&action.subject),
-        };
         self.from.is_none_or(|from| at >= from)
             && self.to.is_none_or(|to| at < to)
             && self.actor.as_ref().is_none_or(|actor| actor == content.actor())
-            && self.ticket.as_ref().is_none_or(of_the_ticket)
     }
+}
+
+/// Which ticket somebody names by its number, in capitals or not, or by its id.
+#[must_use]
+pub fn reference(text: &str) -> Option<Reference> {
+    let id = text.parse::<Uuid>().ok().map(|id| Reference::Id(SubmissionId::from(id)));
+    let number = || text.to_ascii_uppercase().parse::<TicketNumber>().ok().map(Reference::Number);
+    id.or_else(number)
+}
+
+/// What the records call a ticket. One that is not there any more they call as it is asked for.
+pub async fn names(cases: &dyn Cases, ticket: &Reference) -> Result<TicketNames, StoreError> {
+    let found = cases.one(ticket).await?.map(|case| case.ticket);
+    Ok(match (found, ticket) {
+        (Some(ticket), _) => TicketNames { id: Some(ticket.id), number: Some(ticket.number) },
+        (None, Reference::Id(id)) => TicketNames { id: Some(*id), number: None },
+        (None, Reference::Number(number)) => TicketNames { id: None, number: Some(number.clone()) },
+    })
 }
 
 /// Goes through an excerpt, with a page of each record in memory.
@@ -88,167 +121,55 @@ impl Reading {
     /// Begins.
     #[must_use]
     pub fn new(records: Arc<dyn Records>, excerpt: Excerpt) -> Self {
-        let lane = |record, read_to| Lane {
-            record,
-            read_to,
-            waiting: VecDeque::new(),
-            has_more: excerpt.record.is_none_or(|wanted| wanted == record),
-        };
         let read_to = excerpt.after;
         Self {
             records,
-            tickets: lane(Record::Tickets, read_to.tickets),
-            actions: lane(Record::Actions, read_to.actions),
+            tickets: Lane::new(Record::Tickets, read_to.tickets, &excerpt),
+            actions: Lane::new(Record::Actions, read_to.actions, &excerpt),
             read_to,
             excerpt,
         }
     }
 
-    /// Lines of JSON, some more of them at each call; none at the end of what is there.
+    /// Asks the store once, and gives the lines of JSON that this makes known: none, where nothing
+    /// that was read is wanted. `None` at the end of what is there.
+    ///
+    /// So whoever calls this can bound each wait by itself, however much there is to be read. After a
+    /// failure, or given up half-way, it can be called again.
     pub async fn page(&mut self) -> Result<Option<String>, StoreError> {
-        loop {
-            let mut lines = String::new();
-            for _ in 0..PAGE {
-                let Some(entry) = self.next().await? else {
-                    return Ok((!lines.is_empty()).then_some(lines));
-                };
-                if self.excerpt.holds(&entry.content) {
-                    lines.push_str(&line(&self.read_to, &entry.content)?);
-                    lines.push('\n');
-                }
-            }
-            if !lines.is_empty() {
-                return Ok(Some(lines));
+        if let Some(lane) = [&mut self.tickets, &mut self.actions].into_iter().find(|it| it.waits())
+        {
+            lane.read(&*self.records, &self.excerpt).await?;
+        }
+        let mut lines = String::new();
+        while let Some(entry) = self.next() {
+            if self.excerpt.holds(&entry.content) {
+                lines.push_str(&line(&self.read_to, &entry.content)?);
+                lines.push('\n');
             }
         }
+        let goes_on = self.tickets.waits() || self.actions.waits();
+        Ok((goes_on || !lines.is_empty()).then_some(lines))
     }
 
-    /// The earlier one of what is next in either record.
-    async fn next(&mut self) -> Result<Option<RecordEntry>, StoreError> {
-        let change = self.tickets.first(&*self.records).await?.map(|it| it.content.at());
-        let action = self.actions.first(&*self.records).await?.map(|it| it.content.at());
-        let is_change = match (change, action) {
+    /// The earlier one of what is next in either record; none where that is not known yet.
+    fn next(&mut self) -> Option<RecordEntry> {
+        if self.tickets.waits() || self.actions.waits() {
+            return None;
+        }
+        let is_change = match (self.tickets.next_at(), self.actions.next_at()) {
             (Some(change), Some(action)) => change <= action,
             (change, _) => change.is_some(),
         };
-        let lane = if is_change { &mut self.tickets } else { &mut self.actions };
-        let entry = lane.waiting.pop_front();
-        if let Some(entry) = &entry {
-            let read_to = &mut self.read_to;
-            let place = if is_change { &mut read_to.tickets } else { &mut read_to.actions };
-            *place = entry.place;
-        }
-        Ok(entry)
+        let (lane, read_to) = if is_change {
+            (&mut self.tickets, &mut self.read_to.tickets)
+        } else {
+            (&mut self.actions, &mut self.read_to.actions)
+        };
+        let entry = lane.take()?;
+        *read_to = entry.place;
+        Some(entry)
     }
-}
-
-/// One record as far as it is read.
-struct Lane {
-    record: Record,
-    read_to: Cursor,
-    waiting: VecDeque<RecordEntry>,
-    has_more: bool,
-}
-
-impl Lane {
-    async fn first(&mut self, records: &dyn Records) -> Result<Option<&RecordEntry>, StoreError> {
-        if self.waiting.is_empty() && self.has_more {
-            let page = records.entries(self.record, self.read_to, PAGE).await?;
-            self.has_more = page.len() == PAGE as usize;
-            self.read_to = page.last().map_or(self.read_to, |entry| entry.place);
-            self.waiting = page.into();
-        }
-        Ok(self.waiting.front())
-    }
-}
-
-/// A change of a ticket as programs read it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ChangeLine<'a> {
-    record: &'static str,
-    at: String,
-    actor: &'a str,
-    ticket_id: &'a str,
-    version: i64,
-    kind: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    changes: Option<Detail<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    address: Option<&'a str>,
-    request_id: &'a str,
-    traceparent: &'a str,
-    cursor: String,
-}
-
-/// An action as programs read it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ActionLine<'a> {
-    record: &'static str,
-    at: String,
-    actor: &'a str,
-    action: &'a str,
-    subject: &'a str,
-    details: Detail<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    address: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
-    cursor: String,
-}
-
-/// JSON to the letter, or what stands where it should.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Detail<'a> {
-    Json(&'a RawValue),
-    Text(&'a str),
-}
-
-impl<'a> Detail<'a> {
-    fn of(text: &'a str) -> Self {
-        // A line holds no line break, be it between two members.
-        match serde_json::from_str(text) {
-            Ok(json) if !text.contains('\n') => Self::Json(json),
-            _ => Self::Text(text),
-        }
-    }
-}
-
-fn line(read_to: &Places, content: &Content) -> Result<String, StoreError> {
-    let at = rfc3339(content.at());
-    let cursor = read_to.to_string();
-    let line = match content {
-        Content::Change(change) => serde_json::to_string(&ChangeLine {
-            record: Record::Tickets.as_str(),
-            at,
-            actor: &change.actor,
-            ticket_id: &change.ticket_id,
-            version: change.version,
-            kind: &change.kind,
-            status: change.status.as_deref(),
-            changes: change.changes.as_deref().map(Detail::of),
-            address: change.address.as_deref(),
-            request_id: &change.request_id,
-            traceparent: &change.traceparent,
-            cursor,
-        }),
-        Content::Action(action) => serde_json::to_string(&ActionLine {
-            record: Record::Actions.as_str(),
-            at,
-            actor: &action.actor,
-            action: &action.action,
-            subject: &action.subject,
-            details: Detail::of(&action.details),
-            address: action.address.as_deref(),
-            request_id: action.request_id.as_deref(),
-            cursor,
-        }),
-    };
-    line.map_err(|error| StoreError::Corrupt(format!("an entry on record: {error}")))
 }
 
 #[cfg(test)]

@@ -1,36 +1,33 @@
 //! `GET /api/support/admin/audit`: all that is on record, as a stream of lines.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Extension,
-    body::Body,
     extract::State,
     http::{HeaderValue, header, request::Parts},
     response::Response,
 };
 use chrono::{DateTime, Utc};
 use common::{
-    audit::{Excerpt, Places, Reading},
-    domain::{ActionKind, Record, RuleViolation, SubmissionId, TicketNumber},
-    ports::cases::Reference,
+    audit::{self, Excerpt, Places, Reading},
+    domain::{ActionKind, Record, RuleViolation},
+    ports::{cases::Reference, store::StoreError},
 };
-use futures_util::{StreamExt, stream};
 use http::{auth::Principal, problem::Problem};
-use serde_json::{Value, json};
-use uuid::Uuid;
 
 use crate::{
     desk::Desk,
     fields::{Fields, one_of, text},
     times::{between, time},
+    transfer::{Patience, Pieces, Transfer, in_time},
 };
 
 /// Longest name of an actor, in characters: more than any has.
 const ACTOR_CHARS_MAX: usize = 200;
 
-/// Streams what was asked for, page by page as the caller takes it. That somebody read it is on record
-/// as well, before the first line.
+/// Streams what was asked for, as the caller takes it, and begins once the first bit of it is read: much may
+/// have to be read for a line. That somebody read it is on record as well, before the first line.
 pub async fn export(
     State(desk): State<Arc<Desk>>,
     Extension(principal): Extension<Principal>,
@@ -40,27 +37,34 @@ pub async fn export(
     let mut fields = Fields::of_query(query);
     let (mut excerpt, ticket) = read(&mut fields);
     fields.finish()?;
+    let transfer = Transfer::begin(&desk, &principal)?;
     if let Some(ticket) = ticket {
-        excerpt.ticket = Some(names(&desk, ticket).await?);
+        excerpt.ticket = Some(desk.stored(audit::names(&*desk.cases, &ticket)).await?);
     }
-    let details = details(&excerpt);
-    desk.record(&principal, ActionKind::AuditExport, "audit", details).await?;
+    desk.record(&principal, ActionKind::AuditExport, "audit", excerpt.details()).await?;
 
     let mut reading = Reading::new(Arc::clone(&desk.records), excerpt);
     // What is out of reach is told while it can be told by a status.
-    let first = desk.stored(reading.page()).await?;
-    let later = stream::try_unfold((desk, reading), async |(desk, mut reading)| {
-        match desk.stored(reading.page()).await {
-            Ok(page) => Ok(page.map(|page| (page, (desk, reading)))),
-            // The stream breaks off, which no caller can take for its end.
-            Err(_) => Err(io::Error::other("the store is out of reach")),
-        }
-    });
-    let lines = stream::iter(first.map(Ok)).chain(later);
-    let mut response = Response::new(Body::from_stream(lines));
+    let first = desk.stored(reading.page()).await?.unwrap_or_default();
+    let mut response = Response::new(transfer.body(first.into(), Lines(reading)));
     let ndjson = HeaderValue::from_static("application/x-ndjson");
     response.headers_mut().insert(header::CONTENT_TYPE, ndjson);
     Ok(response)
+}
+
+/// What is read, each time from as much as is read at once.
+struct Lines(Reading);
+
+impl Pieces for Lines {
+    async fn next(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut patience = Patience::new();
+        loop {
+            match in_time(self.0.page()).await {
+                Ok(lines) => return Ok(lines.map(String::into_bytes)),
+                Err(error) => patience.wait(error).await?,
+            }
+        }
+    }
 }
 
 /// What is wanted, and of which ticket.
@@ -93,41 +97,22 @@ fn actor(text: &str) -> Result<String, RuleViolation> {
 }
 
 fn reference(text: &str) -> Result<Reference, RuleViolation> {
-    let id = text.parse::<Uuid>().ok().map(|id| Reference::Id(SubmissionId::from(id)));
-    let number = || text.parse::<TicketNumber>().ok().map(Reference::Number);
-    id.or_else(number)
-        .ok_or_else(|| RuleViolation::new("invalid_ticket", "must be a ticket's number or id"))
-}
-
-/// What the record calls a ticket. One that is not there any more it calls as it is asked for.
-async fn names(desk: &Desk, ticket: Reference) -> Result<[String; 2], Problem> {
-    let found = desk.stored(desk.cases.one(&ticket)).await?;
-    let asked = match &ticket {
-        Reference::Id(id) => id.to_string(),
-        Reference::Number(number) => number.to_string(),
-    };
-    Ok(match found {
-        Some(case) => [case.ticket.id.to_string(), case.ticket.number.to_string()],
-        None => [asked.clone(), asked],
-    })
-}
-
-fn details(excerpt: &Excerpt) -> Value {
-    let time = |time: Option<DateTime<Utc>>| time.map(http::answer::rfc3339);
-    json!({
-        "record": excerpt.record.map(Record::as_str),
-        "from": time(excerpt.from),
-        "to": time(excerpt.to),
-        "actor": excerpt.actor,
-        "ticket": excerpt.ticket.as_ref().map(|[_, number]| number),
-    })
+    let violation = || RuleViolation::new("invalid_ticket", "must be a ticket's number or id");
+    audit::reference(text).ok_or_else(violation)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use std::time::Duration;
 
-    use crate::doubles::Stage;
+    use common::domain::{Actor, OperatorAction, Origin, Role};
+    use http::condition::STORE_WAIT;
+    use http_body_util::BodyExt;
+    use serde_json::json;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::doubles::{ADMIN_TOKEN, NOW, Stage};
 
     const AUDIT: &str = "/api/support/admin/audit";
 
@@ -146,6 +131,95 @@ mod tests {
         let details = stage.store.actions.lock().unwrap()[1].details.clone();
         assert_eq!((&details["record"], &details["ticket"]), (&json!("tickets"), &json!(null)));
         assert_eq!(stage.store.on_record(), ["admin-key audit.export audit"; 2]);
+    }
+
+    /// So many that somebody else did, and one behind them that the bootstrap key did.
+    fn recorded(stage: &Stage, others: usize) {
+        let action = |actor| OperatorAction {
+            acted_at: NOW.parse().unwrap(),
+            actor,
+            origin: Origin::default(),
+            action: ActionKind::TicketView,
+            subject: "SUP-2026-000001".to_owned(),
+            details: json!({}),
+        };
+        let mut actions = stage.store.actions.lock().unwrap();
+        actions.extend((0..others).map(|_| action(Actor::User("ada".to_owned()))));
+        actions.push(action(Actor::AdminKey));
+    }
+
+    const BY_THE_KEY: &str = "/api/support/admin/audit?record=actions&actor=admin-key";
+
+    /// All of it takes a minute to be read, and each bit of it nearly as long as the store may take.
+    #[tokio::test(start_paused = true)]
+    async fn what_stands_at_the_end_of_a_long_record_is_found() {
+        let stage = Stage::new();
+        recorded(&stage, 20_000);
+        *stage.store.reading_takes.lock().unwrap() = STORE_WAIT - Duration::from_millis(300);
+        let asked_at = Instant::now();
+        let answer = stage.open(BY_THE_KEY, ADMIN_TOKEN).await;
+        assert_eq!((answer.status().as_u16(), *stage.store.reads.lock().unwrap()), (200, 1));
+        assert!(asked_at.elapsed() < STORE_WAIT);
+        let text = answer.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(text.iter().filter(|byte| **byte == b'\n').count(), 2, "and this reading");
+        assert_eq!(*stage.store.reads.lock().unwrap(), 41);
+        assert!(asked_at.elapsed() > Duration::from_mins(1));
+    }
+
+    /// What comes of a stream behind the line that there is at first.
+    async fn broken_off(stage: &Stage, token: &str, happens: impl AsyncFnOnce()) {
+        recorded(stage, 0);
+        recorded(stage, 20_000);
+        let mut body = stage.open(BY_THE_KEY, token).await.into_body();
+        assert!(body.frame().await.unwrap().is_ok());
+        happens().await;
+        assert!(body.collect().await.is_err(), "an error, and no end");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_cannot_go_on_breaks_off() {
+        let stage = Stage::new();
+        let (token, _) = stage.store.add(Role::Admin, |_| {});
+        broken_off(&stage, &token, async || {
+            *stage.store.is_away.lock().unwrap() = true;
+        })
+        .await;
+        *stage.store.is_away.lock().unwrap() = false;
+        // Within the second for which it was known to be admitted, nothing is noticed.
+        *stage.store.reading_takes.lock().unwrap() = Duration::from_millis(900);
+        broken_off(&stage, &token, async || {
+            stage.store.tokens.lock().unwrap()[0].revoked_at = Some(NOW.parse().unwrap());
+        })
+        .await;
+        let reads = *stage.store.reads.lock().unwrap();
+        broken_off(&stage, ADMIN_TOKEN, async || stage.stop.cancel()).await;
+        assert_eq!(*stage.store.reads.lock().unwrap(), reads + 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_takes_a_place_among_exports_and_imports() {
+        let stage = Stage::new();
+        let mut open = Vec::new();
+        for _ in 0..4 {
+            open.push(stage.open(AUDIT, ADMIN_TOKEN).await);
+        }
+        assert_eq!(stage.ask("GET", AUDIT, "").await.code(), (503, "too_many_transfers"));
+        assert_eq!(stage.store.on_record().len(), 4);
+        open.pop();
+        assert_eq!(stage.ask("GET", AUDIT, "").await.status, 200);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_ticket_is_asked_for_by_its_number_in_any_case_or_by_its_id() {
+        let stage = Stage::new();
+        recorded(&stage, 2);
+        let id = stage.cases.add("SUP-2026-000001", DateTime::UNIX_EPOCH);
+        for ticket in ["SUP-2026-000001", "sup-2026-000001", &id.to_string()] {
+            let heard = stage.ask("GET", &format!("{AUDIT}?ticket={ticket}"), "").await;
+            assert_eq!(heard.text().lines().count(), 3, "{ticket}");
+            let actions = stage.store.actions.lock().unwrap();
+            assert_eq!(actions.last().unwrap().details["ticket"], "SUP-2026-000001");
+        }
     }
 
     #[tokio::test(start_paused = true)]

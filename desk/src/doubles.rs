@@ -5,9 +5,13 @@ mod heard;
 mod index;
 mod letters;
 mod people;
+mod records;
 mod transfers;
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use axum::{Router, body::Body, http::Request, response::Response};
@@ -15,22 +19,17 @@ use chrono::{DateTime, Utc};
 use common::{
     clock::{Clock, SystemEntropy},
     config::{AddressHeader, Limits},
-    domain::{
-        OperatorAction, Record, Role, Rotated, SubmissionId, Token, TokenId, TokenSecret,
-    },
+    domain::{OperatorAction, Role, Rotated, SubmissionId, Token, TokenId, TokenSecret},
     keys::NumberKey,
     ports::{
         actions::{ActionLog, RecordedAction},
         backend::{DeskPorts, OperatorPorts},
-        events::Cursor,
         health::{Component, Figures, HealthProbe, Unhealthy},
         ledger::{Balance, Entry, Ledger},
         limits::{Decision, Limiter, PartitionKey, Rule, Slot, Tally},
-        records::{Content, RecordEntry, Records},
         store::StoreError,
         tokens::{TokenReader, TokenRegistry},
     },
-    seals::Seal,
 };
 use http::client::Peer;
 use tokio_util::sync::CancellationToken;
@@ -62,6 +61,10 @@ pub struct ScriptedStore {
     pub actions: Mutex<Vec<OperatorAction>>,
     pub is_away: Mutex<bool>,
     pub has_no_room_for_actions: Mutex<bool>,
+    /// How long it takes to read some entries of a record.
+    pub reading_takes: Mutex<Duration>,
+    /// How often some were read.
+    pub reads: Mutex<usize>,
 }
 
 impl ScriptedStore {
@@ -156,42 +159,6 @@ impl ActionLog for ScriptedStore {
 
     async fn latest(&self, _limit: u32) -> Result<Vec<RecordedAction>, StoreError> {
         Ok(Vec::new())
-    }
-}
-
-#[async_trait]
-impl Records for ScriptedStore {
-    async fn entries(
-        &self,
-        record: Record,
-        after: Cursor,
-        limit: u32,
-    ) -> Result<Vec<RecordEntry>, StoreError> {
-        self.reached()?;
-        let actions = self.actions.lock().unwrap();
-        let there = actions.iter().zip(1..).filter(|_| record == Record::Actions);
-        let later = there.filter(|(_, position)| *position > after.position);
-        let entry = |(it, position): (&OperatorAction, u64)| RecordEntry {
-            place: Cursor { transaction: 0, position },
-            content: Content::Action(RecordedAction {
-                acted_at: it.acted_at,
-                actor: it.actor.to_string(),
-                action: it.action.to_string(),
-                subject: it.subject.clone(),
-                details: it.details.to_string(),
-                address: it.origin.address.clone(),
-                request_id: it.origin.request_id.clone(),
-            }),
-        };
-        Ok(later.map(entry).take(limit as usize).collect())
-    }
-
-    async fn seals(&self, _: Record, _: u64, _: u32) -> Result<Vec<Seal>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn last_seal(&self, _: Record) -> Result<Option<Seal>, StoreError> {
-        Ok(None)
     }
 }
 

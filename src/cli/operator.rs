@@ -5,8 +5,9 @@ use std::{path::PathBuf, time::Duration};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser};
 use common::{
-    audit::Places,
+    audit::{self, Places},
     domain::{Name, Overlap, Record, Role, TimeSpan},
+    ports::cases::Reference,
 };
 
 /// What to do with tokens.
@@ -56,7 +57,8 @@ Examples:
 /// What a token is to be.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct NewToken {
-    /// What it admits to: everything, statistics and dead letters, or the statistics alone.
+    /// What it admits to: everything (admin); working on tickets and exporting them, dead letters but
+    /// not deleting them, and the statistics (agent); or the statistics alone (stats).
     #[arg(long, value_name = "ROLE", value_parser = role())]
     pub role: Role,
     /// What to call it in lists: 1 to 100 characters, on one line.
@@ -95,6 +97,7 @@ pub enum AuditCommand {
 Examples:
   supportline audit export > audit.ndjson
   supportline audit export --record actions --from 2026-11-01T00:00:00Z
+  supportline audit export --ticket SUP-2026-483920
   supportline audit export --after \"$(tail -n 1 audit.ndjson | jq -r .cursor)\" >> audit.ndjson")]
     Export(AuditExport),
 }
@@ -117,9 +120,9 @@ pub struct AuditExport {
     /// What was done by this one, written as in a line.
     #[arg(long, value_name = "ACTOR")]
     pub actor: Option<String>,
-    /// What was done to the ticket with this ID.
-    #[arg(long, value_name = "ID")]
-    pub ticket: Option<String>,
+    /// What was done to this ticket, by its number or its ID.
+    #[arg(long, value_name = "TICKET", value_parser = ticket)]
+    pub ticket: Option<Reference>,
 }
 
 /// How to list.
@@ -148,6 +151,10 @@ fn role() -> impl TypedValueParser<Value = Role> {
 fn record() -> impl TypedValueParser<Value = Record> {
     let words = Record::ALL.iter().map(|record| record.as_str());
     PossibleValuesParser::new(words).try_map(|word| word.parse::<Record>())
+}
+
+fn ticket(text: &str) -> Result<Reference, String> {
+    audit::reference(text).ok_or_else(|| "accepted: a ticket's number or ID".to_owned())
 }
 
 fn overlap(text: &str) -> Result<Overlap, String> {

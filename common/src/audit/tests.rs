@@ -1,4 +1,7 @@
-use std::sync::Mutex;
+use std::sync::{
+    Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
@@ -6,6 +9,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::{
+    clock::SKEW_MAX,
     ports::{actions::RecordedAction, records::RecordedChange},
     seals::Seal,
 };
@@ -14,11 +18,14 @@ fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
 }
 
-/// The `position`-th change, of ticket a, b or c, every second second.
+fn id(number: u64) -> SubmissionId {
+    Uuid::from_u128(number.into()).into()
+}
+
+/// The `position`-th change, of one of three tickets, every second second.
 fn change(position: u64) -> RecordEntry {
-    let ticket = ["a", "b", "c"][usize::try_from(position % 3).unwrap()];
     let change = RecordedChange {
-        ticket_id: ticket.to_owned(),
+        ticket_id: id(position % 3).to_string(),
         version: 1,
         kind: "ticket.created".to_owned(),
         status: Some("open".to_owned()),
@@ -39,7 +46,7 @@ fn action(position: u64) -> RecordEntry {
         acted_at: at(2 * i64::try_from(position).unwrap() + 1),
         actor: format!("user:{}", position % 2),
         action: "ticket.view".to_owned(),
-        subject: "SUP-1".to_owned(),
+        subject: "SUP-2026-000001".to_owned(),
         details: r#"{"z":1,"a":2}"#.to_owned(),
         address: Some("192.0.2.1".to_owned()),
         request_id: None,
@@ -48,8 +55,49 @@ fn action(position: u64) -> RecordEntry {
     RecordEntry { place, content: Content::Action(action) }
 }
 
-/// So many of each; and how many are read at a time at most.
-struct Book(u64, Mutex<usize>);
+/// So many of each, the first of them sealed two at a time.
+#[derive(Default)]
+struct Book {
+    entries: u64,
+    seals: u64,
+    /// How many entries or seals each answer held.
+    answers: Mutex<Vec<usize>>,
+    is_away: AtomicBool,
+}
+
+impl Book {
+    fn of(entries: u64) -> Self {
+        Self { entries, ..Self::default() }
+    }
+
+    /// So many of those that a filter lets pass.
+    fn answer(
+        &self,
+        record: Record,
+        after: Cursor,
+        limit: u32,
+        passes: impl Fn(&Content) -> bool,
+    ) -> Result<Vec<RecordEntry>, StoreError> {
+        if self.is_away.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable("away".into()));
+        }
+        let entry = if record == Record::Tickets { change } else { action };
+        let later = (after.position + 1..=self.entries).map(entry);
+        let page: Vec<_> = later.filter(|it| passes(&it.content)).take(limit as usize).collect();
+        self.answers.lock().unwrap().push(page.len());
+        Ok(page)
+    }
+
+    fn seal(number: u64) -> Seal {
+        Seal {
+            number,
+            place: change(2 * number).place,
+            entries: 2 * number,
+            digest: [0; 32],
+            sealed_at: at(i64::try_from(4 * number).unwrap() + 2),
+        }
+    }
+}
 
 #[async_trait]
 impl Records for Book {
@@ -59,31 +107,54 @@ impl Records for Book {
         after: Cursor,
         limit: u32,
     ) -> Result<Vec<RecordEntry>, StoreError> {
-        let entry = if record == Record::Tickets { change } else { action };
-        let end = self.0.min(after.position + u64::from(limit));
-        let page: Vec<_> = (after.position + 1..=end).map(entry).collect();
-        let mut longest = self.1.lock().unwrap();
-        *longest = page.len().max(*longest);
-        Ok(page)
+        self.answer(record, after, limit, |_| true)
     }
 
-    async fn seals(&self, _: Record, _: u64, _: u32) -> Result<Vec<Seal>, StoreError> {
-        Ok(Vec::new())
+    async fn entries_of(
+        &self,
+        record: Record,
+        ticket: &TicketNames,
+        after: Cursor,
+        limit: u32,
+    ) -> Result<Vec<RecordEntry>, StoreError> {
+        self.answer(record, after, limit, |content| match content {
+            Content::Change(it) => ticket.id.is_some_and(|id| it.ticket_id == id.to_string()),
+            Content::Action(it) => {
+                ticket.number.as_ref().is_some_and(|number| it.subject == number.to_string())
+            }
+        })
+    }
+
+    async fn seals(&self, _: Record, after: u64, limit: u32) -> Result<Vec<Seal>, StoreError> {
+        let end = self.seals.min(after + u64::from(limit));
+        self.answers.lock().unwrap().push(limit as usize);
+        Ok((after + 1..=end).map(Self::seal).collect())
     }
 
     async fn last_seal(&self, _: Record) -> Result<Option<Seal>, StoreError> {
-        Ok(None)
+        self.answers.lock().unwrap().push(1);
+        Ok((self.seals > 0).then(|| Self::seal(self.seals)))
+    }
+}
+
+/// The lines of an excerpt. Each time it is asked for more the book is asked at most once, for no
+/// more than a page.
+async fn read_of(book: &Arc<Book>, excerpt: Excerpt) -> Vec<Value> {
+    let mut reading = Reading::new(book.clone(), excerpt);
+    let mut lines = Vec::new();
+    loop {
+        let asked = book.answers.lock().unwrap().len();
+        let page = reading.page().await.unwrap();
+        let answers = book.answers.lock().unwrap()[asked..].to_vec();
+        assert!(answers.len() <= 1 && answers.iter().all(|it| *it <= PAGE as usize), "{answers:?}");
+        let Some(page) = page else { return lines };
+        assert!(page.is_empty() || page.ends_with('\n'));
+        lines.extend(page.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
     }
 }
 
 async fn read(entries: u64, excerpt: Excerpt) -> Vec<Value> {
-    let mut reading = Reading::new(Arc::new(Book(entries, Mutex::default())), excerpt);
-    let mut lines = Vec::new();
-    while let Some(page) = reading.page().await.unwrap() {
-        assert!(page.ends_with('\n'));
-        lines.extend(page.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
-    }
-    lines
+    read_of(&Arc::new(Book::of(entries)), excerpt).await
 }
 
 #[tokio::test]
@@ -122,18 +193,96 @@ async fn an_excerpt_holds_what_fits_it_and_nothing_else() {
     assert_eq!(count(Excerpt { from: Some(at(2_399)), ..all.clone() }).await, 3);
     assert_eq!(count(Excerpt { to: Some(at(5)), ..all.clone() }).await, 3);
     assert_eq!(count(Excerpt { actor: Some("user:1".to_owned()), ..all.clone() }).await, 600);
-    let ticket = |id: &str, number: &str| Some([id.to_owned(), number.to_owned()]);
-    assert_eq!(count(Excerpt { ticket: ticket("b", "SUP-2"), ..all.clone() }).await, 400);
-    assert_eq!(count(Excerpt { ticket: ticket("x", "SUP-1"), ..all.clone() }).await, 1_200);
+    let ticket = |id, number: &str| Some(TicketNames { id, number: number.parse().ok() });
+    let of = |ticket| Excerpt { ticket, ..Excerpt::default() };
+    assert_eq!(count(of(ticket(Some(id(1)), "SUP-2026-000002"))).await, 400);
+    assert_eq!(count(of(ticket(None, "SUP-2026-000001"))).await, 1_200);
+    assert_eq!(count(of(ticket(Some(id(1)), "SUP-2026-000001"))).await, 1_600);
     assert_eq!(count(Excerpt { from: Some(at(99)), to: Some(at(99)), ..all }).await, 0);
 }
 
 #[tokio::test]
 async fn no_more_than_a_page_of_each_record_is_in_memory() {
-    let book = Arc::new(Book(5_000, Mutex::default()));
-    let mut reading = Reading::new(book.clone(), Excerpt::default());
-    while reading.page().await.unwrap().is_some() {
-        assert!(reading.tickets.waiting.len() + reading.actions.waiting.len() <= 2 * PAGE as usize);
+    let mut reading = Reading::new(Arc::new(Book::of(5_000)), Excerpt::default());
+    let mut lines = 0;
+    while let Some(page) = reading.page().await.unwrap() {
+        let count = page.lines().count();
+        assert!(count <= 2 * PAGE as usize);
+        lines += count;
     }
-    assert_eq!(*book.1.lock().unwrap(), PAGE as usize);
+    assert_eq!(lines, 10_000);
+}
+
+/// How many entries were handed out by a book of so many for an excerpt of so many lines.
+async fn handed_out(book: Book, excerpt: Excerpt, lines: usize) -> usize {
+    let book = Arc::new(book);
+    assert_eq!(read_of(&book, excerpt).await.len(), lines);
+    let answers = book.answers.lock().unwrap();
+    answers.iter().sum()
+}
+
+#[tokio::test]
+async fn what_is_sealed_before_a_time_is_passed_over() {
+    let day = SKEW_MAX.num_seconds();
+    let entries = 50_000;
+    let from = Some(at(2 * i64::try_from(entries).unwrap() - 7));
+    let excerpt = Excerpt { from, ..Excerpt::default() };
+    let half_a_day = usize::try_from(day).unwrap() / 2;
+    for seals in [entries / 2, entries / 2 - 10] {
+        let book = Book { seals, ..Book::of(entries) };
+        let read = handed_out(book, excerpt.clone(), 9).await;
+        assert!((2 * half_a_day..2 * half_a_day + 200).contains(&read), "{read}");
+    }
+    // What is not sealed is read.
+    let book = Book { seals: 1, ..Book::of(entries) };
+    assert!(handed_out(book, excerpt.clone(), 9).await >= 99_000);
+    // Nothing is left out, wherever it begins.
+    for seconds in [0, day, day + 5, day + 6, day + 7, day + 8] {
+        let excerpt =
+            Excerpt { from: Some(at(seconds)), to: Some(at(seconds + 12)), ..Excerpt::default() };
+        let expected = (1..=entries).flat_map(|it| [change(it), action(it)]);
+        let expected = expected.filter(|it| excerpt.holds(&it.content)).count();
+        handed_out(Book { seals: 25_000, ..Book::of(entries) }, excerpt, expected).await;
+    }
+}
+
+#[tokio::test]
+async fn of_actions_nothing_is_read_far_behind_the_last_time_wanted() {
+    let excerpt =
+        Excerpt { record: Some(Record::Actions), to: Some(at(100)), ..Excerpt::default() };
+    let read = handed_out(Book::of(90_000), excerpt.clone(), 49).await;
+    assert!((43_200..44_000).contains(&read), "{read}");
+    // A change may be on record long after what it tells of.
+    let excerpt = Excerpt { record: Some(Record::Tickets), ..excerpt };
+    assert_eq!(handed_out(Book::of(90_000), excerpt, 49).await, 90_000);
+}
+
+#[tokio::test]
+async fn after_a_failure_it_goes_on_where_it_was() {
+    let book = Arc::new(Book::of(1_200));
+    let mut reading = Reading::new(book.clone(), Excerpt::default());
+    let mut lines = 0;
+    for round in 0.. {
+        book.is_away.store(round % 2 == 0, Ordering::Relaxed);
+        match reading.page().await {
+            Ok(Some(page)) => lines += page.lines().count(),
+            Ok(None) => break,
+            Err(error) => assert!(matches!(error, StoreError::Unavailable(_)), "{error}"),
+        }
+    }
+    assert_eq!(lines, 2_400);
+}
+
+#[test]
+fn a_ticket_is_named_by_its_number_in_any_case_or_by_its_id() {
+    let number = Some(Reference::Number("SUP-2026-483920".parse().unwrap()));
+    assert_eq!(reference("SUP-2026-483920"), number);
+    assert_eq!(reference("sup-2026-483920"), number);
+    let text = "019a2b3c-4d5e-7f60-8a7b-9c0d1e2f3a4b";
+    let id = Some(Reference::Id(text.parse::<Uuid>().unwrap().into()));
+    assert_eq!(reference(text), id);
+    assert_eq!(reference(&text.to_uppercase()), id);
+    for text in ["", "7", "SUP-1", "SUP-2026-483920 ", "019a2b3c"] {
+        assert_eq!(reference(text), None, "{text}");
+    }
 }

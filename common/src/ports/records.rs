@@ -3,6 +3,7 @@
 //! Guarantees:
 //! - `an_entry_of_a_record_is_read_back_in_every_field`;
 //! - `what_was_read_of_a_record_is_never_preceded_by_anything_new`, however transactions commit;
+//! - `what_is_on_record_of_a_ticket_is_read_alone`, without looking at what is of others;
 //! - `a_seal_is_read_back_as_it_was_set`, in order;
 //! - `of_two_who_set_a_seal_one_succeeds`, and none is set that does not follow the last one;
 //! - `entries_and_seals_stay_as_they_are`: nothing changes them or takes them away, unless somebody
@@ -12,7 +13,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{actions::RecordedAction, events::Cursor, store::StoreError};
-use crate::{domain::Record, seals::Seal};
+use crate::{
+    domain::{Record, SubmissionId, TicketNumber},
+    seals::Seal,
+};
 
 /// An entry of a ticket's trail as the store has it, unparsed: later releases have others.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +81,15 @@ pub struct RecordEntry {
     pub content: Content,
 }
 
+/// What the records call a ticket, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TicketNames {
+    /// As changes do.
+    pub id: Option<SubmissionId>,
+    /// As actions do, some of them.
+    pub number: Option<TicketNumber>,
+}
+
 /// Reads both records.
 #[async_trait]
 pub trait Records: Send + Sync {
@@ -84,6 +97,15 @@ pub trait Records: Send + Sync {
     async fn entries(
         &self,
         record: Record,
+        after: Cursor,
+        limit: u32,
+    ) -> Result<Vec<RecordEntry>, StoreError>;
+
+    /// The same, of one ticket.
+    async fn entries_of(
+        &self,
+        record: Record,
+        ticket: &TicketNames,
         after: Cursor,
         limit: u32,
     ) -> Result<Vec<RecordEntry>, StoreError>;

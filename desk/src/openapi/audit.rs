@@ -24,8 +24,10 @@ pub fn export(_schemas: &mut Schemas) -> Operation {
     Operation {
         description: "Every change of every ticket and all that operators and staff did beside \
                       that, as it was put on record; reads of what is personal included. Streamed \
-                      as fast as it is taken, to the end of what is there; a stream that breaks \
-                      off is gone on with by `after`. That it was read is on record, too."
+                      as fast as it is taken, to the end of what is there; lines come as they are \
+                      found, which takes long where a filter leaves little of much. A stream that \
+                      breaks off, as when its token or its instance ends, has no last chunk and is \
+                      gone on with by `after`. That it was read is on record, too."
             .to_owned(),
         parameters: vec![
             parameter(
@@ -50,7 +52,7 @@ pub fn export(_schemas: &mut Schemas) -> Operation {
             ),
             parameter(
                 "ticket",
-                "What was done to this ticket, by its number or its id.",
+                "What was done to this ticket, by its number, in capitals or not, or its id.",
                 &json!({"type": "string"}),
                 "SUP-2026-483920",
             ),
@@ -60,7 +62,7 @@ pub fn export(_schemas: &mut Schemas) -> Operation {
             "Two lines",
             &format!("{change}\n{action}\n").into(),
         )],
-        problems: [of_every_route(), vec![bad_parameters()]].concat(),
+        problems: [of_every_route(), vec![Problem::TooManyTransfers, bad_parameters()]].concat(),
         ..Operation::new("exportAudit", TAG, "Export what is on record")
     }
 }

@@ -1,7 +1,10 @@
 use async_trait::async_trait;
 use common::{
     keys::NumberKey,
-    ports::{actions::RecordedAction, records::Content},
+    ports::{
+        actions::RecordedAction,
+        records::{Content, TicketNames},
+    },
 };
 
 use super::*;
@@ -56,6 +59,16 @@ impl Records for Book {
     ) -> Result<Vec<RecordEntry>, StoreError> {
         let later = self.entries.iter().filter(|entry| entry.place > after);
         Ok(later.take(limit as usize).cloned().collect())
+    }
+
+    async fn entries_of(
+        &self,
+        _: Record,
+        _: &TicketNames,
+        _: Cursor,
+        _: u32,
+    ) -> Result<Vec<RecordEntry>, StoreError> {
+        unreachable!("an audit asks for all of them")
     }
 
     async fn seals(&self, _: Record, after: u64, limit: u32) -> Result<Vec<Seal>, StoreError> {

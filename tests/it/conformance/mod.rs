@@ -9,6 +9,7 @@ mod cases;
 mod claims;
 pub mod dead_letters;
 mod events;
+mod excerpts;
 mod exports;
 pub mod installation;
 mod keys;

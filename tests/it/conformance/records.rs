@@ -7,7 +7,7 @@ use common::clock::{Clock, SystemClock};
 use common::domain::{ActionKind, Actor, OperatorAction, Origin, Record};
 use common::ports::actions::RecordedAction;
 use common::ports::events::Cursor;
-use common::ports::records::{Content, RecordEntry, RecordedChange, Records};
+use common::ports::records::{Content, RecordEntry, RecordedChange, Records, TicketNames};
 use common::seals::{Chain, Seal, SealKey};
 use serde_json::json;
 
@@ -20,6 +20,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 on_both_backends! {
     an_entry_of_a_record_is_read_back_in_every_field,
     what_was_read_of_a_record_is_never_preceded_by_anything_new,
+    what_is_on_record_of_a_ticket_is_read_alone,
     a_seal_is_read_back_as_it_was_set,
     of_two_who_set_a_seal_one_succeeds,
     entries_and_seals_stay_as_they_are,
@@ -144,6 +145,43 @@ async fn what_was_read_of_a_record_is_never_preceded_by_anything_new(it: Install
         open.commit().await;
         let after = read_all(&*worker.records, record, 3).await;
         assert_eq!(after[..before.len()], before, "{record}");
+    }
+}
+
+async fn what_is_on_record_of_a_ticket_is_read_alone(it: Installation) {
+    let (worker, operator) = (it.backend.worker().await, it.backend.operator().await);
+    let new = tickets(0..4);
+    worker.tickets.insert(&new).await.unwrap();
+    it.tamper(LATE_CHANGE).await;
+    let (id, number) = (new[1].submission.id, new[1].number.clone());
+    let (by_id, by_number) = (id.to_string(), number.to_string());
+    let subjects = [&by_number, "tickets", &by_id, "SUP-2026-999999", &by_number];
+    operator.actions.record(&subjects.map(action)).await.unwrap();
+    let names = TicketNames { id: Some(id), number: Some(number.clone()) };
+    for (record, count, of_it) in [(Record::Tickets, 5, 1), (Record::Actions, 5, 3)] {
+        let all = read_all(&*operator.records, record, count).await;
+        let is_its = |entry: &&RecordEntry| match &entry.content {
+            Content::Change(change) => change.ticket_id == by_id,
+            Content::Action(action) => [&by_id, &by_number].contains(&&action.subject),
+        };
+        let expected: Vec<_> = all.iter().filter(is_its).cloned().collect();
+        assert_eq!(expected.len(), of_it);
+        let entries = async |names: &TicketNames, after| {
+            operator.records.entries_of(record, names, after, 2).await.unwrap()
+        };
+        let (mut found, mut after) = (Vec::new(), Cursor::START);
+        loop {
+            let page = entries(&names, after).await;
+            let Some(last) = page.last() else { break };
+            after = last.place;
+            found.extend(page);
+        }
+        assert_eq!(found, expected, "two at a time, in order");
+        let nothing = TicketNames { id: None, number: None };
+        assert_eq!(entries(&nothing, Cursor::START).await, []);
+        let alone = TicketNames { id: None, number: Some(number.clone()) };
+        let by_number_alone = entries(&alone, Cursor::START).await.len();
+        assert_eq!(by_number_alone, if record == Record::Actions { 2 } else { 0 });
     }
 }
 

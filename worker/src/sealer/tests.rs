@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use common::ports::{
     actions::RecordedAction,
-    records::{Content, RecordEntry, Records},
+    records::{Content, RecordEntry, Records, TicketNames},
 };
 
 use super::*;
@@ -39,6 +39,16 @@ impl Records for Book {
         let there = if record == Record::Actions { *self.actions.lock().unwrap() } else { 0 };
         let end = there.min(after.position + u64::from(limit));
         Ok((after.position + 1..=end).map(action).collect())
+    }
+
+    async fn entries_of(
+        &self,
+        _: Record,
+        _: &TicketNames,
+        _: Cursor,
+        _: u32,
+    ) -> Result<Vec<RecordEntry>, StoreError> {
+        unreachable!("a sealer asks for all of them")
     }
 
     async fn seals(&self, _: Record, _: u64, _: u32) -> Result<Vec<Seal>, StoreError> {

@@ -7,12 +7,15 @@ use common::{
     ports::{
         actions::RecordedAction,
         events::Cursor,
-        records::{Content, RecordEntry, RecordedChange, Records, SealSetter},
+        records::{Content, RecordEntry, RecordedChange, Records, SealSetter, TicketNames},
         store::StoreError,
     },
     seals::Seal,
 };
-use sqlx::{FromRow, postgres::PgRow};
+use sqlx::{
+    FromRow, Postgres,
+    postgres::{PgArguments, PgRow},
+};
 
 use super::{
     Store,
@@ -31,13 +34,38 @@ impl Records for Store {
     ) -> Result<Vec<RecordEntry>, StoreError> {
         match record {
             Record::Tickets => {
-                let statement = include_str!("../../sql/read_changes.sql");
-                let rows: Vec<ChangeRow> = self.read_after(statement, after, limit).await?;
+                let query = placed(include_str!("../../sql/read_changes.sql"), after, limit);
+                let rows: Vec<ChangeRow> = self.fetch(query).await?;
                 rows.into_iter().map(RecordEntry::try_from).collect()
             }
             Record::Actions => {
-                let statement = include_str!("../../sql/read_actions.sql");
-                let rows: Vec<PlacedActionRow> = self.read_after(statement, after, limit).await?;
+                let query = placed(include_str!("../../sql/read_actions.sql"), after, limit);
+                let rows: Vec<PlacedActionRow> = self.fetch(query).await?;
+                rows.into_iter().map(RecordEntry::try_from).collect()
+            }
+        }
+    }
+
+    async fn entries_of(
+        &self,
+        record: Record,
+        ticket: &TicketNames,
+        after: Cursor,
+        limit: u32,
+    ) -> Result<Vec<RecordEntry>, StoreError> {
+        match record {
+            Record::Tickets => {
+                let statement = include_str!("../../sql/read_changes_of_ticket.sql");
+                let query = placed(statement, after, limit).bind(ticket.id.map(|id| id.as_uuid()));
+                let rows: Vec<ChangeRow> = self.fetch(query).await?;
+                rows.into_iter().map(RecordEntry::try_from).collect()
+            }
+            Record::Actions => {
+                let statement = include_str!("../../sql/read_actions_on_ticket.sql");
+                let query = placed(statement, after, limit)
+                    .bind(ticket.id.map(|id| id.to_string()))
+                    .bind(ticket.number.as_ref().map(ToString::to_string));
+                let rows: Vec<PlacedActionRow> = self.fetch(query).await?;
                 rows.into_iter().map(RecordEntry::try_from).collect()
             }
         }
@@ -76,19 +104,27 @@ impl SealSetter for Store {
     }
 }
 
+type Query<'q, R> = sqlx::query::QueryAs<'q, Postgres, R, PgArguments>;
+
 impl Store {
-    async fn read_after<R: for<'r> FromRow<'r, PgRow> + Send + Unpin>(
+    async fn fetch<R: for<'r> FromRow<'r, PgRow> + Send + Unpin>(
         &self,
-        statement: &'static str,
-        after: Cursor,
-        limit: u32,
+        query: Query<'_, R>,
     ) -> Result<Vec<R>, StoreError> {
-        let query = sqlx::query_as(statement)
-            .bind(after.transaction.to_string())
-            .bind(behind(after))
-            .bind(i64::from(limit));
         bounded(async { query.fetch_all(&mut *self.lend().await?).await }).await
     }
+}
+
+/// A statement with its first three parameters.
+fn placed<R: for<'r> FromRow<'r, PgRow>>(
+    statement: &'static str,
+    after: Cursor,
+    limit: u32,
+) -> Query<'static, R> {
+    sqlx::query_as(statement)
+        .bind(after.transaction.to_string())
+        .bind(behind(after))
+        .bind(i64::from(limit))
 }
 
 /// Before the first entry there is nothing, nor can anybody hide anything there.

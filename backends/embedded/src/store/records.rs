@@ -7,12 +7,15 @@ use common::{
     ports::{
         actions::RecordedAction,
         events::Cursor,
-        records::{Content, RecordEntry, RecordedChange, Records, SealSetter},
+        records::{Content, RecordEntry, RecordedChange, Records, SealSetter, TicketNames},
         store::StoreError,
     },
     seals::Seal,
 };
-use sqlx::{FromRow, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{
+    FromRow, Sqlite, SqliteConnection,
+    sqlite::{SqliteArguments, SqliteRow},
+};
 
 use super::{
     Store,
@@ -33,13 +36,38 @@ impl Records for Store {
     ) -> Result<Vec<RecordEntry>, StoreError> {
         match record {
             Record::Tickets => {
-                let statement = include_str!("../../sql/read_changes.sql");
-                let rows: Vec<ChangeRow> = self.read_after(statement, after, limit).await?;
+                let query = placed(include_str!("../../sql/read_changes.sql"), after, limit);
+                let rows: Vec<ChangeRow> = self.fetch(query).await?;
                 rows.into_iter().map(RecordEntry::try_from).collect()
             }
             Record::Actions => {
-                let statement = include_str!("../../sql/read_actions.sql");
-                let rows: Vec<PlacedActionRow> = self.read_after(statement, after, limit).await?;
+                let query = placed(include_str!("../../sql/read_actions.sql"), after, limit);
+                let rows: Vec<PlacedActionRow> = self.fetch(query).await?;
+                rows.into_iter().map(RecordEntry::try_from).collect()
+            }
+        }
+    }
+
+    async fn entries_of(
+        &self,
+        record: Record,
+        ticket: &TicketNames,
+        after: Cursor,
+        limit: u32,
+    ) -> Result<Vec<RecordEntry>, StoreError> {
+        let id = ticket.id.map(|id| id.to_string());
+        match record {
+            Record::Tickets => {
+                let statement = include_str!("../../sql/read_changes_of_ticket.sql");
+                let query = placed(statement, after, limit).bind(id);
+                let rows: Vec<ChangeRow> = self.fetch(query).await?;
+                rows.into_iter().map(RecordEntry::try_from).collect()
+            }
+            Record::Actions => {
+                let statement = include_str!("../../sql/read_actions_on_ticket.sql");
+                let number = ticket.number.as_ref().map(ToString::to_string);
+                let query = placed(statement, after, limit).bind(id).bind(number);
+                let rows: Vec<PlacedActionRow> = self.fetch(query).await?;
                 rows.into_iter().map(RecordEntry::try_from).collect()
             }
         }
@@ -73,20 +101,24 @@ impl SealSetter for Store {
     }
 }
 
+type Query<'q, R> = sqlx::query::QueryAs<'q, Sqlite, R, SqliteArguments>;
+
 impl Store {
-    async fn read_after<R: for<'r> FromRow<'r, SqliteRow> + Send + Unpin>(
+    async fn fetch<R: for<'r> FromRow<'r, SqliteRow> + Send + Unpin>(
         &self,
-        statement: &'static str,
-        after: Cursor,
-        limit: u32,
+        query: Query<'_, R>,
     ) -> Result<Vec<R>, StoreError> {
-        sqlx::query_as(statement)
-            .bind(behind(after))
-            .bind(limit)
-            .fetch_all(&self.readers)
-            .await
-            .map_err(failure)
+        query.fetch_all(&self.readers).await.map_err(failure)
     }
+}
+
+/// A statement with its first two parameters.
+fn placed<R: for<'r> FromRow<'r, SqliteRow>>(
+    statement: &'static str,
+    after: Cursor,
+    limit: u32,
+) -> Query<'static, R> {
+    sqlx::query_as(statement).bind(behind(after)).bind(limit)
 }
 
 /// Before the first entry there is nothing, nor can anybody hide anything there.

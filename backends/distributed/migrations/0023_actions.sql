@@ -1,0 +1,3 @@
+-- no-transaction
+-- What was done to a ticket is found among all that staff did.
+CREATE INDEX CONCURRENTLY operator_actions_subject_idx ON operator_actions (subject);
