@@ -6,7 +6,7 @@ use std::time::Duration;
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::admin::{Staff, plan};
+use super::admin::{STAFF_TICKETS, Staff, plan};
 use super::table::problem;
 use super::{ADMIN_TOKEN, STATISTICS};
 use crate::bed::form::Form;
@@ -31,7 +31,10 @@ async fn what_staff_do_is_on_record_distributed() {
 
 async fn everything(system: &TestSystem) {
     tokens_are_rotated_with_two_valid_at_a_time(system).await;
+    a_token_rotated_twice_is_followed_by_one_that_lives_on(system).await;
     what_is_on_record_is_exported(system).await;
+    a_ticket_is_named_in_any_way_here_and_at_the_command_line(system).await;
+    an_erasure_says_where_it_was_asked_for(system).await;
 }
 
 async fn tokens_are_rotated_with_two_valid_at_a_time(system: &TestSystem) {
@@ -52,6 +55,25 @@ async fn tokens_are_rotated_with_two_valid_at_a_time(system: &TestSystem) {
     until(DEADLINE, "the overlap is over", async || status(&old).await == 401).await;
     assert_eq!(status(new).await, 200);
     problem(&admin.ask(Method::POST, &path).await, 409, "token_not_active");
+}
+
+async fn a_token_rotated_twice_is_followed_by_one_that_lives_on(system: &TestSystem) {
+    let admin = Staff::of(system, ADMIN_TOKEN);
+    let (_, id) = admin.token("stats").await;
+    let mut ends = Vec::new();
+    for overlap in ["1h", "2h"] {
+        let path = format!("{TOKENS}/{id}/rotate?overlap={overlap}");
+        let rotated = admin.ask(Method::POST, &path).await;
+        assert_eq!(rotated.status, 201, "{}", rotated.text());
+        let data = rotated.json()["data"].clone();
+        assert_eq!(data.get("expiresAt"), None, "{overlap}");
+        ends.push(data["previous"]["expiresAt"].clone());
+    }
+    assert!(ends[0].is_string());
+    assert_eq!(ends[0], ends[1], "the old one is not prolonged");
+    let printed = system.run(&["token", "rotate", &id, "--overlap", "2h"]).await;
+    assert_eq!(printed.status.code(), Some(0), "{printed:?}");
+    assert!(printed.stderr.contains("until it is revoked"), "{printed:?}");
 }
 
 async fn lines(staff: &Staff, query: &str) -> Vec<Value> {
@@ -109,4 +131,45 @@ async fn what_is_on_record_is_exported(system: &TestSystem) {
         })
     })
     .await;
+}
+
+async fn a_ticket_is_named_in_any_way_here_and_at_the_command_line(system: &TestSystem) {
+    let admin = Staff::of(system, ADMIN_TOKEN);
+    let created = lines(&admin, "?record=tickets").await.remove(0);
+    let id = created["ticketId"].as_str().unwrap();
+    let shown = admin.get(&format!("{STAFF_TICKETS}/{id}")).await;
+    let number = shown.json()["data"]["ticketNumber"].as_str().unwrap().to_owned();
+    let mut expected = Vec::new();
+    until(DEADLINE, "that it was shown is on record", async || {
+        expected = lines(&admin, &format!("?ticket={id}")).await;
+        expected.len() == 2
+    })
+    .await;
+    assert_eq!((&expected[0]["ticketId"], &expected[1]["subject"]), (&json!(id), &json!(number)));
+    for ticket in [id, &id.to_uppercase(), &number, &number.to_lowercase()] {
+        assert_eq!(lines(&admin, &format!("?ticket={ticket}")).await, expected, "{ticket}");
+        let printed = system.run(&["audit", "export", "--ticket", ticket]).await;
+        assert_eq!((printed.status.code(), &*printed.stderr), (Some(0), ""), "{printed:?}");
+        let told = printed.stdout.lines().map(|line| serde_json::from_str(line).unwrap());
+        assert_eq!(told.collect::<Vec<Value>>(), expected, "{ticket}");
+    }
+    let refused = system.run(&["audit", "export", "--ticket", "SUP-7"]).await;
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("a ticket's number or ID"), "{refused:?}");
+}
+
+async fn an_erasure_says_where_it_was_asked_for(system: &TestSystem) {
+    let admin = Staff::of(system, ADMIN_TOKEN);
+    let body = json!({"email": "ada@example.org", "because": "they asked"});
+    let path = "/api/support/admin/people/erase";
+    let erased = admin.post(path, &body).await;
+    assert_eq!(erased.json()["data"]["tickets"], 1, "{}", erased.text());
+    let mut found = Value::Null;
+    until(DEADLINE, "it is on record", async || {
+        let all = lines(&admin, "?record=tickets").await;
+        found = all.into_iter().find(|it| it["kind"] == "ticket.erased").unwrap_or_default();
+        found.is_object()
+    })
+    .await;
+    assert_eq!((&found["actor"], &found["address"]), (&json!("admin-key"), &json!("127.0.0.1")));
 }
