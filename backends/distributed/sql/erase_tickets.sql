@@ -1,6 +1,6 @@
 -- erase_tickets: takes every word of people's out of tickets ($1), each on condition that it still has the
--- version at which it was seen ($2); at $3, by $4, by the request $5 with the trace context $6, from the
--- address $7. Returns which.
+-- version at which it was seen ($2); at $3, and not before its last change, by $4, by the request $5 with the
+-- trace context $6, from the address $7. Returns which.
 --
 -- One statement, for the reasons that commit_steps gives. (SQLite has no UPDATE within WITH: there the parts
 -- are files of their own.)
@@ -27,18 +27,19 @@ erased AS (
         user_agent = NULL,
         url = NULL,
         client_timestamp = '',
-        updated_at = $3,
-        erased_at = $3
+        -- Whoever changed it before may have another clock.
+        updated_at = greatest(tickets.updated_at, $3),
+        erased_at = greatest(tickets.updated_at, $3)
     FROM seen
     JOIN locked ON locked.id = seen.id AND locked.version = seen.version
     WHERE tickets.id = seen.id AND tickets.version = seen.version AND tickets.erased_at IS NULL
-    RETURNING tickets.id, tickets.version
+    RETURNING tickets.id, tickets.version, tickets.updated_at
 ),
 audited AS (
     INSERT INTO audit_entries (
         ticket_id, version, kind, at, actor, address, request_id, traceparent, changes
     )
-    SELECT id, version, 'ticket.erased', $3, $4, $7, $5, $6, '{}'
+    SELECT id, version, 'ticket.erased', updated_at, $4, $7, $5, $6, '{}'
     FROM erased
 ),
 unposted AS (

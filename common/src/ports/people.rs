@@ -5,6 +5,7 @@
 //! - `an_erased_person_leaves_no_word_behind`: no name, address, message, page or browser of theirs, and
 //!   nothing that was written to them or about them;
 //! - `counts_and_audit_are_what_they_were`, but for an entry that says that the ticket was erased;
+//! - `an_erasure_is_not_before_the_last_change`, whatever other clocks say;
 //! - `a_submission_that_was_under_way_is_stored_erased`, whoever stores it and however much later, if it
 //!   was accepted before its sender was forgotten;
 //! - `an_insertion_that_runs_meanwhile_is_waited_for`: what it stores unerased is there to be erased when

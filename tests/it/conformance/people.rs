@@ -16,7 +16,7 @@ use common::ports::people::{Erasure, People, SeenTicket};
 use common::ports::store::Inserted;
 use common::trace::Trace;
 
-use super::installation::{Installation, number_key, submission, ticket, tickets};
+use super::installation::{Installation, done, number_key, submission, ticket, tickets};
 use super::on_both_backends;
 use crate::bed::wait::until;
 
@@ -24,6 +24,7 @@ on_both_backends! {
     a_person_is_found_by_their_address_in_whatever_case,
     an_erased_person_leaves_no_word_behind,
     counts_and_audit_are_what_they_were,
+    an_erasure_is_not_before_the_last_change,
     a_submission_that_was_under_way_is_stored_erased,
     an_insertion_that_runs_meanwhile_is_waited_for,
     an_erased_submission_stays_erased_however_often_it_comes,
@@ -197,6 +198,30 @@ async fn counts_and_audit_are_what_they_were(it: Installation) {
             && erased.is_some_and(|event| event.version == last.version)
     })
     .await;
+}
+
+/// Whoever changed it last had a clock that is ahead.
+async fn an_erasure_is_not_before_the_last_change(it: Installation) {
+    let (worker, people) = (it.backend.worker().await, it.backend.operator().await.people);
+    let new = theirs(1);
+    let id = new.submission.id;
+    worker.tickets.insert(std::slice::from_ref(&new)).await.unwrap();
+    let begin = Change { status: Some(Status::InProgress), ..Change::default() };
+    let changed_at = soon();
+    done(&*it.backend.edge().await.cases, &new, changed_at, &begin).await;
+    people.erase(&found(&*people).await, &erasure()).await.unwrap();
+    let after = file(&it, id).await;
+    assert_eq!(after.case.ticket.updated_at, changed_at);
+    let last = after.trail.last().unwrap();
+    assert_eq!((last.kind.as_str(), last.at), ("ticket.erased", changed_at));
+    // And where no clock is ahead it is of its own time.
+    let later = Erasure { at: changed_at + TimeDelta::hours(1), ..erasure() };
+    let other = theirs(2);
+    worker.tickets.insert(std::slice::from_ref(&other)).await.unwrap();
+    people.erase(&found(&*people).await, &later).await.unwrap();
+    let after = file(&it, other.submission.id).await;
+    assert_eq!(after.case.ticket.updated_at, later.at);
+    assert_eq!(after.trail.last().unwrap().at, later.at);
 }
 
 async fn statistics(it: &Installation) -> common::domain::Statistics {

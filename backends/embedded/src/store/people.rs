@@ -113,17 +113,15 @@ impl Work for EraseTickets {
 
     async fn run(self, connection: &mut SqliteConnection) -> Result<Vec<String>, StoreError> {
         let Erasure { at, actor, address, trace } = self.erasure;
-        let at = time_text(at);
         let erased: Vec<String> = sqlx::query_scalar(include_str!("../../sql/erase_tickets.sql"))
             .bind(parameter(&self.seen)?)
-            .bind(&at)
+            .bind(time_text(at))
             .fetch_all(&mut *connection)
             .await
             .map_err(failure)?;
         let ids = parameter(&erased)?;
         sqlx::query(include_str!("../../sql/insert_erasure_entries.sql"))
             .bind(&ids)
-            .bind(&at)
             .bind(actor)
             .bind(trace.request_id)
             .bind(trace.traceparent)
