@@ -12,7 +12,7 @@ use crate::{
     ports::claims::{ClaimName, Claimed},
 };
 
-/// The most claims remembered by an installation that has them nowhere else, in less than 60 megabytes:
+/// The most claims remembered by an installation that has them nowhere else, in less than 20 megabytes:
 /// seven eighths of a power of two, beyond which the table doubles. Beyond it the oldest are forgotten: a
 /// form that is sent twice is two tickets then, and a key is known by the store alone.
 pub const CLAIMS_MAX: usize = 229_376;
@@ -27,16 +27,31 @@ const SWEEP_MIN: usize = 1_024;
 pub struct LocalClaims {
     kept: Mutex<Kept>,
     claims_max: usize,
+    /// Since when times are counted.
+    start: Instant,
 }
 
+/// There are many, so they are small: a claim lies in one place only, and the table knows no more than
+/// which.
 #[derive(Default)]
 struct Kept {
-    claims: HashMap<ClaimName, Claim>,
-    /// Names in the order in which they were written, with the time that tells a claim from a
-    /// later one of the same name.
-    written: VecDeque<(ClaimName, Instant)>,
+    /// In the order in which they were written.
+    written: VecDeque<Written>,
+    /// How many were written before the first of those. Like every place it begins anew at some time.
+    before: u32,
+    /// Where the claim of a name is, by the half of it: how many were written before. Names are keyed
+    /// hashes, so that two with the same half do not come; the later would take the earlier one's place.
+    places: HashMap<u64, u32>,
     /// At which length of `written` to sweep it.
     sweep_at: usize,
+}
+
+struct Written {
+    name: ClaimName,
+    id: SubmissionId,
+    /// How certainly, in the lowest two bits, and until how many nanoseconds after the start; zero where
+    /// there is no claim any more.
+    hold_until: u64,
 }
 
 /// Whose a name is.
@@ -54,7 +69,7 @@ pub struct Claim {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hold {
     /// Nobody but its first claimant knows of it, who may give it back.
-    Sole,
+    Sole = 1,
     /// Others were told of it and go by it.
     Shared,
     /// What was sent under it was accepted.
@@ -83,7 +98,7 @@ impl Claim {
 
 impl Default for LocalClaims {
     fn default() -> Self {
-        Self { kept: Mutex::default(), claims_max: CLAIMS_MAX }
+        Self::up_to(CLAIMS_MAX)
     }
 }
 
@@ -91,46 +106,73 @@ impl LocalClaims {
     /// Remembers what others remember too, for when they are away.
     #[must_use]
     pub fn standing_in() -> Self {
-        Self { claims_max: STAND_IN_CLAIMS_MAX, ..Self::default() }
+        Self::up_to(STAND_IN_CLAIMS_MAX)
+    }
+
+    fn up_to(claims_max: usize) -> Self {
+        Self { kept: Mutex::default(), claims_max, start: Instant::now() }
     }
 
     /// Claims a name for an id unless it is taken.
     pub fn claim(&self, name: ClaimName, id: SubmissionId, ttl: Duration) -> Claimed {
         let now = Instant::now();
         let mut kept = self.kept();
-        if let Some(claim) = kept.find(name, now) {
-            kept.claims.insert(name, claim.shared());
+        if let Some(written) = kept.find(name, self.since_start(now)) {
+            let claim = self.claim_of(written).shared();
+            written.hold_until = self.hold_until(&claim);
             return claim.told();
         }
         let claim = Claim { id, hold: Hold::Sole, ends_at: now + ttl };
-        kept.write(name, claim, now, self.claims_max);
+        self.write(&mut kept, name, &claim, now);
         Claimed::First
     }
 
     /// Whose a name is.
     #[must_use]
     pub fn find(&self, name: ClaimName) -> Option<Claim> {
-        self.kept().find(name, Instant::now())
+        let now = self.since_start(Instant::now());
+        self.kept().find(name, now).map(|written| self.claim_of(written))
     }
 
     /// Notes whose a name is by a better authority's word.
     pub fn note(&self, name: ClaimName, claim: Claim) {
-        self.kept().write(name, claim, Instant::now(), self.claims_max);
+        self.write(&mut self.kept(), name, &claim, Instant::now());
     }
 
     /// Marks a name as accepted, if it is this id's.
     pub fn accept(&self, name: ClaimName, id: SubmissionId) {
-        if let Some(claim) = self.kept().claims.get_mut(&name).filter(|claim| claim.id == id) {
-            claim.hold = Hold::Accepted;
+        if let Some(written) = self.kept().of(name).filter(|written| written.id == id) {
+            written.hold_until |= Hold::Accepted as u64;
         }
     }
 
     /// Gives a name back, if it is this id's and nobody else was told so; and whether that was done.
     pub fn release(&self, name: ClaimName, id: SubmissionId) -> bool {
-        let claims = &mut self.kept().claims;
-        let is_sole =
-            claims.get(&name).is_some_and(|claim| claim.id == id && claim.hold == Hold::Sole);
-        is_sole && claims.remove(&name).is_some()
+        let mut kept = self.kept();
+        let sole = kept.of(name).filter(|it| it.id == id && it.hold() == Hold::Sole);
+        let Some(written) = sole else { return false };
+        written.hold_until = 0;
+        kept.places.remove(&half(name));
+        true
+    }
+
+    fn write(&self, kept: &mut Kept, name: ClaimName, claim: &Claim, now: Instant) {
+        let hold_until = self.hold_until(claim);
+        let written = Written { name, id: claim.id, hold_until };
+        kept.write(written, self.since_start(now), self.claims_max);
+    }
+
+    fn since_start(&self, time: Instant) -> u64 {
+        nanoseconds(time.saturating_duration_since(self.start))
+    }
+
+    fn hold_until(&self, claim: &Claim) -> u64 {
+        self.since_start(claim.ends_at) << HOLD_BITS | claim.hold as u64
+    }
+
+    fn claim_of(&self, written: &Written) -> Claim {
+        let ends_at = self.start + Duration::from_nanos(written.until());
+        Claim { id: written.id, hold: written.hold(), ends_at }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -139,33 +181,75 @@ impl LocalClaims {
     }
 }
 
-impl Kept {
-    fn find(&self, name: ClaimName, now: Instant) -> Option<Claim> {
-        self.claims.get(&name).copied().filter(|claim| claim.ends_at > now)
+const HOLD_BITS: u32 = 2;
+
+/// A century and a half at most.
+fn nanoseconds(duration: Duration) -> u64 {
+    const MOST: u64 = u64::MAX >> HOLD_BITS;
+    u64::try_from(duration.as_nanos()).map_or(MOST, |nanoseconds| nanoseconds.min(MOST))
+}
+
+fn half(ClaimName(name): ClaimName) -> u64 {
+    name.first_chunk().map_or(0, |half| u64::from_le_bytes(*half))
+}
+
+impl Written {
+    const fn until(&self) -> u64 {
+        self.hold_until >> HOLD_BITS
     }
 
-    fn write(&mut self, name: ClaimName, claim: Claim, now: Instant, claims_max: usize) {
-        self.claims.insert(name, claim);
-        self.written.push_back((name, claim.ends_at));
+    const fn hold(&self) -> Hold {
+        match self.hold_until & ((1 << HOLD_BITS) - 1) {
+            0 | 1 => Hold::Sole,
+            2 => Hold::Shared,
+            _ => Hold::Accepted,
+        }
+    }
+}
+
+impl Kept {
+    fn find(&mut self, name: ClaimName, now: u64) -> Option<&mut Written> {
+        self.of(name).filter(|written| written.until() > now)
+    }
+
+    /// Whether its time is over or not.
+    fn of(&mut self, name: ClaimName) -> Option<&mut Written> {
+        let place = *self.places.get(&half(name))?;
+        self.at(place).filter(|written| written.name == name)
+    }
+
+    fn at(&mut self, place: u32) -> Option<&mut Written> {
+        self.written.get_mut(place.wrapping_sub(self.before) as usize)
+    }
+
+    fn write(&mut self, claim: Written, now: u64, claims_max: usize) {
+        let half = half(claim.name);
+        let written = u32::try_from(self.written.len()).unwrap_or(u32::MAX);
+        let earlier = self.places.insert(half, self.before.wrapping_add(written));
+        if let Some(earlier) = earlier.and_then(|place| self.at(place)) {
+            earlier.hold_until = 0;
+        }
+        self.written.push_back(claim);
         if self.written.len() >= self.sweep_at {
             self.sweep(now);
         }
-        while self.claims.len() > claims_max
-            && let Some((oldest, ends_at)) = self.written.pop_front()
+        while self.places.len() > claims_max
+            && let Some(oldest) = self.written.pop_front()
         {
-            if self.claims.get(&oldest).is_some_and(|claim| claim.ends_at == ends_at) {
-                self.claims.remove(&oldest);
+            self.before = self.before.wrapping_add(1);
+            if oldest.hold_until > 0 {
+                self.places.remove(&self::half(oldest.name));
             }
         }
     }
 
     /// Forgets what has had its time, or was released or written again. Done after as many writes
     /// as there are claims, so that what it costs is a few steps a write.
-    fn sweep(&mut self, now: Instant) {
-        self.claims.retain(|_, claim| claim.ends_at > now);
-        let claims = &self.claims;
-        self.written
-            .retain(|(name, ends_at)| claims.get(name).is_some_and(|it| it.ends_at == *ends_at));
+    fn sweep(&mut self, now: u64) {
+        self.written.retain(|written| written.until() > now);
+        self.before = 0;
+        self.places.clear();
+        self.places.extend(self.written.iter().map(|it| half(it.name)).zip(0..));
         self.sweep_at = (2 * self.written.len()).max(SWEEP_MIN);
     }
 }
@@ -235,7 +319,7 @@ mod tests {
 
     #[test]
     fn there_are_never_more_than_the_most_and_the_oldest_goes_first() {
-        let claims = LocalClaims { kept: Mutex::default(), claims_max: 3 };
+        let claims = LocalClaims::up_to(3);
         for number in 1..=5 {
             claims.claim(name(number), id(number.into()), LONG);
         }
@@ -244,23 +328,43 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_remembered_takes_less_than_60_megabytes() {
+    fn all_that_is_remembered_takes_less_than_20_megabytes() {
         let claims = LocalClaims::default();
         for number in 0..3 * CLAIMS_MAX as u128 {
             claims.claim(ClaimName(number.to_le_bytes()), id(number), LONG);
         }
         let kept = claims.kept();
-        assert_eq!(kept.claims.len(), CLAIMS_MAX);
+        assert_eq!(kept.places.len(), CLAIMS_MAX);
         // A table has a byte more for each place, and fills seven of eight.
-        let place_bytes = size_of::<(ClaimName, Claim)>() + 1;
-        let table_bytes = kept.claims.capacity() * 8 / 7 * place_bytes;
-        let bytes = table_bytes + kept.written.capacity() * size_of::<(ClaimName, Instant)>();
-        assert!(bytes < 60_000_000, "{bytes}");
+        let place_bytes = size_of::<(u64, u32)>() + 1;
+        let table_bytes = kept.places.capacity() * 8 / 7 * place_bytes;
+        let bytes = table_bytes + kept.written.capacity() * size_of::<Written>();
+        assert!(bytes < 20_000_000, "{bytes}");
+    }
+
+    #[test]
+    fn a_claim_is_found_wherever_it_has_moved_to() {
+        let claims = LocalClaims::up_to(1_000);
+        let name = |number: u128| ClaimName(number.to_le_bytes());
+        for number in 0..10_000 {
+            claims.claim(name(number), id(number), LONG);
+            if number % 3 == 0 {
+                claims.release(name(number), id(number));
+            }
+            // Written again, and so the youngest.
+            if let Some(claim) = claims.find(name(number / 2)) {
+                claims.note(name(number / 2), claim);
+            }
+            for earlier in [number, number.saturating_sub(1), number.saturating_sub(499)] {
+                let expected = (earlier % 3 > 0).then_some(id(earlier));
+                assert_eq!(claims.find(name(earlier)).map(|claim| claim.id), expected, "{earlier}");
+            }
+        }
     }
 
     #[test]
     fn what_was_released_pushes_nobody_out_and_takes_no_room() {
-        let claims = LocalClaims { kept: Mutex::default(), claims_max: 3 };
+        let claims = LocalClaims::up_to(3);
         claims.claim(name(1), id(1), LONG);
         for _ in 0..10_000 {
             claims.claim(name(2), id(2), LONG);
@@ -282,7 +386,7 @@ mod tests {
         }
         assert!(claims.find(name(1)).is_some());
         let kept = claims.kept();
-        let lengths = (kept.claims.len(), kept.written.len());
+        let lengths = (kept.places.len(), kept.written.len());
         assert!(lengths.0 <= SWEEP_MIN && lengths.1 <= SWEEP_MIN, "{lengths:?}");
     }
 }
