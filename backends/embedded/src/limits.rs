@@ -2,20 +2,22 @@
 //! here; a test plays thousands of random requests against both and compares every answer.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
+    mem,
+    num::NonZeroU32,
+    slice,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
 use common::{
     clock::Clock,
     ports::limits::{Decision, Limiter, PartitionKey, Policy, Quota, Rule, Slot, Standing, Tally},
 };
 
 /// Logs at a time, each a client's under a policy, and as many as their table holds before it doubles.
-/// Beyond this, clients that come new share 4,096 logs. With one entry a log has some 130 bytes: 30 MB at
+/// Beyond this, clients that come new share 4,096 logs. With one entry a log has some 50 bytes: 13 MB at
 /// most of clients that come once, which may be 380 a second.
 const LOGS_MAX: usize = 229_376;
 
@@ -29,55 +31,97 @@ pub struct MemoryLimiter {
     memory: Mutex<Memory>,
 }
 
+/// The last of them has the highest number.
+const POLICIES: usize = Policy::Guesses as usize + 1;
+
 #[derive(Default)]
 struct Memory {
-    logs: HashMap<(Policy, PartitionKey), Log>,
+    policies: [Logs; POLICIES],
     /// Since the last sweep.
     requests: usize,
 }
 
-/// What was taken and when, the oldest first; no more than the quota.
-struct Log {
-    window: TimeDelta,
-    entries: VecDeque<Entry>,
+/// Of all clients under a policy.
+#[derive(Default)]
+struct Logs {
+    /// The longest window that was asked about, in microseconds.
+    window: i64,
+    of_clients: HashMap<PartitionKey, Log>,
 }
 
+/// What was taken and when, the oldest first; no more than the quota. Most clients come once, so one entry
+/// takes no memory of its own.
+enum Log {
+    One(Entry),
+    Some(Vec<Entry>),
+}
+
+#[derive(Clone, Copy)]
 struct Entry {
-    at: DateTime<Utc>,
+    /// In microseconds since 1970, as Redis counts them.
+    at: i64,
     slot: Slot,
-    /// Which unit of its slot's cost, from zero.
-    unit: u32,
+    /// Which unit of its slot's cost, from one.
+    unit: NonZeroU32,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self::Some(Vec::new())
+    }
 }
 
 impl Log {
-    fn new(quota: Quota) -> Self {
-        // Most clients come once.
-        Self { window: window(quota), entries: VecDeque::with_capacity(1) }
-    }
-
-    /// Forgets what is a window old.
-    fn slide(&mut self, now: DateTime<Utc>) {
-        while self.entries.front().is_some_and(|entry| entry.at + self.window <= now) {
-            self.entries.pop_front();
+    fn entries(&self) -> &[Entry] {
+        match self {
+            Self::One(entry) => slice::from_ref(entry),
+            Self::Some(entries) => entries,
         }
     }
 
-    fn is_over(&self, now: DateTime<Utc>) -> bool {
-        self.entries.back().is_none_or(|entry| entry.at + self.window <= now)
+    fn push(&mut self, entry: Entry) {
+        *self = match mem::take(self) {
+            Self::Some(entries) if entries.is_empty() => Self::One(entry),
+            Self::One(first) => Self::Some(vec![first, entry]),
+            Self::Some(mut entries) => {
+                entries.push(entry);
+                Self::Some(entries)
+            }
+        };
+    }
+
+    /// Removes those of which it says no.
+    fn retain(&mut self, keeps: impl Fn(&Entry) -> bool) {
+        match self {
+            Self::One(entry) if keeps(entry) => {}
+            Self::One(_) => *self = Self::default(),
+            Self::Some(entries) => entries.retain(keeps),
+        }
+    }
+
+    /// Forgets what is a window old.
+    fn slide(&mut self, window: i64, now: i64) {
+        if self.entries().first().is_some_and(|entry| entry.ends(window) <= now) {
+            self.retain(|entry| entry.ends(window) > now);
+        }
+    }
+
+    fn is_over(&self, window: i64, now: i64) -> bool {
+        self.entries().last().is_none_or(|entry| entry.ends(window) <= now)
     }
 
     /// What the verb does with the slot under this rule.
     fn plan(&self, verb: Verb, rule: &Rule, slot: Slot) -> Plan {
         let counted =
-            |unit: &u32| self.entries.iter().any(|it| it.slot == slot && it.unit == *unit);
+            |unit: &NonZeroU32| self.entries().iter().any(|it| it.slot == slot && it.unit == *unit);
         let cost = rule.cost.min(rule.quota.count);
-        let mut units: Vec<u32> =
-            (0..cost).filter(|unit| counted(unit) == verb.gives_back()).collect();
+        let units = (1..=cost).filter_map(NonZeroU32::new);
+        let mut units: Vec<_> = units.filter(|unit| counted(unit) == verb.gives_back()).collect();
         let room = rule.quota.count.saturating_sub(self.used()) as usize;
         let beyond = units.len().saturating_sub(room);
         match verb {
             Verb::Take if beyond > 0 => {
-                let excess = self.entries.len() + units.len() - rule.quota.count as usize;
+                let excess = self.entries().len() + units.len() - rule.quota.count as usize;
                 return Plan { units, excess };
             }
             Verb::Charge => units.truncate(room),
@@ -86,73 +130,90 @@ impl Log {
         Plan { units, excess: 0 }
     }
 
-    fn apply(&mut self, verb: Verb, plan: &Plan, slot: Slot, at: DateTime<Utc>) {
+    fn apply(&mut self, verb: Verb, plan: &Plan, slot: Slot, at: i64) {
         if verb.gives_back() {
-            self.entries.retain(|it| it.slot != slot || !plan.units.contains(&it.unit));
+            self.retain(|it| it.slot != slot || !plan.units.contains(&it.unit));
         } else {
-            self.entries.extend(plan.units.iter().map(|unit| Entry { at, slot, unit: *unit }));
+            plan.units.iter().for_each(|unit| self.push(Entry { at, slot, unit: *unit }));
         }
     }
 
     fn used(&self) -> u32 {
-        u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.entries().len()).unwrap_or(u32::MAX)
     }
 
     /// In how long so many of the oldest are a window old; zero for none.
-    fn free_in(&self, count: usize, now: DateTime<Utc>) -> Duration {
-        let last = count.min(self.entries.len()).checked_sub(1);
-        let entry = last.and_then(|index| self.entries.get(index));
+    fn free_in(&self, count: usize, quota: Quota, now: i64) -> Duration {
+        let last = count.min(self.entries().len()).checked_sub(1);
+        let entry = last.and_then(|index| self.entries().get(index));
         entry.map_or(Duration::ZERO, |entry| {
-            (entry.at + self.window - now).to_std().unwrap_or_default()
+            let left = entry.ends(window(quota)).saturating_sub(now);
+            Duration::from_micros(u64::try_from(left).unwrap_or_default())
         })
     }
 
     /// Where the client stands when so much more is wanted than there is room for.
-    fn standing(&self, rule: &Rule, excess: usize, now: DateTime<Utc>) -> Standing {
+    fn standing(&self, rule: &Rule, excess: usize, now: i64) -> Standing {
         Standing {
             policy: rule.policy,
             quota: rule.quota,
             remaining: rule.quota.count.saturating_sub(self.used()),
-            reset: self.free_in(1, now),
-            retry_after: self.free_in(excess, now),
+            reset: self.free_in(1, rule.quota, now),
+            retry_after: self.free_in(excess, rule.quota, now),
         }
     }
 }
 
-fn window(quota: Quota) -> TimeDelta {
-    TimeDelta::from_std(quota.window).unwrap_or(TimeDelta::MAX)
+impl Entry {
+    /// When it is so old, in microseconds.
+    const fn ends(&self, window: i64) -> i64 {
+        self.at.saturating_add(window)
+    }
+}
+
+fn window(quota: Quota) -> i64 {
+    i64::try_from(quota.window.as_micros()).unwrap_or(i64::MAX)
 }
 
 impl Memory {
     /// The client's log under the rule, brought up to date.
-    fn log(&mut self, key: PartitionKey, rule: &Rule, now: DateTime<Utc>) -> &mut Log {
-        let log = self.logs.entry((rule.policy, key)).or_insert_with(|| Log::new(rule.quota));
-        log.window = window(rule.quota);
-        log.slide(now);
+    fn log(&mut self, key: PartitionKey, rule: &Rule, now: i64) -> &mut Log {
+        let logs = &mut self.policies[rule.policy as usize];
+        let window = window(rule.quota);
+        logs.window = logs.window.max(window);
+        let log = logs.of_clients.entry(key).or_default();
+        log.slide(window, now);
         log
+    }
+
+    fn count(&self) -> usize {
+        self.policies.iter().map(|logs| logs.of_clients.len()).sum()
     }
 
     /// Now and then forgets the logs in which nothing counts any more: after as many requests as
     /// there are logs, so that what a sweep costs is a few steps a request.
-    fn sweep(&mut self, now: DateTime<Utc>) {
+    fn sweep(&mut self, now: i64) {
         self.requests += 1;
-        if self.requests >= self.logs.len().max(SWEEP_MIN) {
+        if self.requests >= self.count().max(SWEEP_MIN) {
             self.requests = 0;
-            self.logs.retain(|_, log| !log.is_over(now));
+            for Logs { window, of_clients } in &mut self.policies {
+                of_clients.retain(|_, log| !log.is_over(*window, now));
+            }
         }
     }
 
     /// The key itself, as long as there is room for another log.
     fn key(&self, key: PartitionKey, rules: &[Rule], logs_max: usize) -> PartitionKey {
-        let is_known = rules.iter().all(|rule| self.logs.contains_key(&(rule.policy, key)));
-        if is_known || self.logs.len() < logs_max { key } else { key.folded() }
+        let logs = |rule: &Rule| &self.policies[rule.policy as usize].of_clients;
+        let is_known = rules.iter().all(|rule| logs(rule).contains_key(&key));
+        if is_known || self.count() < logs_max { key } else { key.folded() }
     }
 
     fn forget_empty(&mut self, key: PartitionKey, rules: &[Rule]) {
         for rule in rules {
-            let place = (rule.policy, key);
-            if self.logs.get(&place).is_some_and(|log| log.entries.is_empty()) {
-                self.logs.remove(&place);
+            let logs = &mut self.policies[rule.policy as usize].of_clients;
+            if logs.get(&key).is_some_and(|log| log.entries().is_empty()) {
+                logs.remove(&key);
             }
         }
     }
@@ -174,7 +235,7 @@ impl Verb {
 
 struct Plan {
     /// The units of the slot's cost to add or to remove.
-    units: Vec<u32>,
+    units: Vec<NonZeroU32>,
     /// How many of the oldest must go before there is room.
     excess: usize,
 }
@@ -189,7 +250,7 @@ impl MemoryLimiter {
     fn decide(&self, verb: Verb, key: PartitionKey, rules: &[Rule], slot: Slot) -> Decision {
         // Nothing panics half-way through a change of these.
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.clock.now();
+        let now = self.clock.now().timestamp_micros();
         memory.sweep(now);
         let key = memory.key(key, rules, self.logs_max);
         let plans: Vec<_> =
@@ -228,6 +289,7 @@ impl Limiter for MemoryLimiter {
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
+    use chrono::{DateTime, TimeDelta, Utc};
     use common::ports::limits::Policy::Create;
     use uuid::Uuid;
 
@@ -269,12 +331,17 @@ mod tests {
         let (hand, limiter) = limiter(5_000);
         let all = 20_000;
         let admitted = (0..all).filter(|number| take(&limiter, *number)).count();
-        let logs = || limiter.memory.lock().unwrap().logs.len();
+        let logs = || limiter.memory.lock().unwrap().count();
         assert_eq!(admitted, logs());
         assert!(logs() <= 5_000 + 4_096, "{}", logs());
         assert!((0..all).all(|number| !take(&limiter, number)));
         hand.turn(600);
         assert_eq!((0..all).filter(|_| take(&limiter, 1)).count(), 1);
         assert_eq!(logs(), 1, "what is over is forgotten");
+    }
+    #[test]
+    fn a_client_that_comes_once_takes_fifty_bytes() {
+        // A byte of the table's own.
+        assert_eq!(size_of::<(PartitionKey, Log)>() + 1, 49);
     }
 }
