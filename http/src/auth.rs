@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::{
     condition::{Condition, NoAnswer, STORE_WAIT},
-    guesses::Guesses,
+    guesses::{Guesses, Looked},
     problem::Problem,
 };
 
@@ -115,12 +115,19 @@ impl Access {
             return Err(Problem::Unauthorized);
         }
         let client = self.guesses.client(head);
-        self.guesses.look(client).await?;
+        self.guesses.look(client, head.extensions.get::<Looked>().copied()).await?;
         let known = self.known(bearer_token(&head.headers).unwrap_or_default()).await;
         if known == Err(Problem::Unauthorized) {
             self.guesses.count(client).await?;
         }
         known.map(|principal| Principal { origin: self.origin(head), ..principal })
+    }
+
+    /// What is asked of the limiter before what such a request presents is looked at. The answer may be left
+    /// among the request's extensions, as [`Looked`], by whoever asks the limiter something anyway.
+    #[must_use]
+    pub fn question(&self, headers: &HeaderMap) -> Option<limits::Rule> {
+        headers.contains_key(header::AUTHORIZATION).then(|| self.guesses.question())?
     }
 
     fn origin(&self, head: &Parts) -> Origin {

@@ -17,6 +17,11 @@ use crate::{
     standing::measure,
 };
 
+/// Where a client stood with this limit when its request came, and who has counted. Whoever counts the
+/// request under a policy of its own asks for both at once, and leaves this among the request's extensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Looked(pub Standing, pub Tally);
+
 /// Limits how often a client may present what admits nobody. A token has 256 bits, which nobody
 /// guesses; a key that an operator chose may have fewer.
 ///
@@ -52,15 +57,28 @@ impl Guesses {
         self.clients.walk(head.extensions.get::<Peer>(), &head.headers).address
     }
 
-    /// Where they stand, if there is a limit.
-    pub(crate) async fn standing(&self, client: PartitionKey) -> Option<Standing> {
-        Some(self.take(client, self.quota?, 0).await.0)
+    /// What a look asks the limiter, if there is a limit.
+    pub(crate) fn question(&self) -> Option<Rule> {
+        self.quota.map(|quota| Rule { policy: Policy::Guesses, quota, cost: 0 })
     }
 
-    /// Refuses who has no guess left, before what they present is looked at.
-    pub(crate) async fn look(&self, client: PartitionKey) -> Result<(), Problem> {
-        let Some(quota) = self.quota else { return Ok(()) };
-        let (mut standing, tally) = self.take(client, quota, 0).await;
+    /// Where they stand, if there is a limit.
+    pub(crate) async fn standing(&self, client: PartitionKey) -> Option<Standing> {
+        Some(self.take(client, self.question()?).await.0)
+    }
+
+    /// Refuses who has no guess left, before what they present is looked at. The limiter is not asked again
+    /// by whom it was asked already.
+    pub(crate) async fn look(
+        &self,
+        client: PartitionKey,
+        looked: Option<Looked>,
+    ) -> Result<(), Problem> {
+        let Some(rule) = self.question() else { return Ok(()) };
+        let Looked(mut standing, tally) = match looked {
+            Some(looked) => looked,
+            None => self.take(client, rule).await,
+        };
         if standing.remaining > 0 {
             return Ok(());
         }
@@ -70,25 +88,25 @@ impl Guesses {
 
     /// Counts one that was wrong, or refuses it where others have used up the rest meanwhile.
     pub(crate) async fn count(&self, client: PartitionKey) -> Result<(), Problem> {
-        let Some(quota) = self.quota else { return Ok(()) };
-        let (standing, tally) = self.take(client, quota, 1).await;
+        let Some(rule) = self.question() else { return Ok(()) };
+        let Looked(standing, tally) = self.take(client, Rule { cost: 1, ..rule }).await;
         refusal(standing, tally)
     }
 
-    async fn take(&self, client: PartitionKey, quota: Quota, cost: u32) -> (Standing, Tally) {
+    async fn take(&self, client: PartitionKey, rule: Rule) -> Looked {
         let mut slot = [0; 16];
         self.entropy.fill(&mut slot);
-        let rule = Rule { policy: Policy::Guesses, quota, cost };
+        let Rule { policy, quota, .. } = rule;
         let slot = Slot(Uuid::from_bytes(slot));
         let decision = self.limiter.take(client, &[rule], slot).await;
         let full = Standing {
-            policy: Policy::Guesses,
+            policy,
             quota,
             remaining: quota.count,
             reset: Duration::ZERO,
             retry_after: Duration::ZERO,
         };
-        (decision.standings.first().copied().unwrap_or(full), decision.tally)
+        Looked(decision.standings.first().copied().unwrap_or(full), decision.tally)
     }
 }
 

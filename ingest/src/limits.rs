@@ -22,6 +22,7 @@ use crate::{
     client::{Clients, Peer, Walk},
     edge::Edge,
     finishing::Finishing,
+    guesses::Looked,
     problem::Problem,
     standing::{measure, tell, whole_seconds},
 };
@@ -129,14 +130,26 @@ impl Account {
 
     /// The same of a slot that may turn out not to be the one: what was said counts once it stands.
     pub async fn ask(&self, policy: Policy, slot: Uuid) -> Told {
-        let Some(rule) = self.limits.rule(policy, 1) else { return Told(None) };
-        let decision = self.limits.limiter.take(self.key, &[rule], Slot(slot)).await;
+        self.ask_beside(policy, slot, None).await.0
+    }
+
+    /// The same, with a look at the guesses' limit in the same call, if one is wanted.
+    async fn ask_beside(
+        &self,
+        policy: Policy,
+        slot: Uuid,
+        look: Option<Rule>,
+    ) -> (Told, Option<Looked>) {
+        let Some(rule) = self.limits.rule(policy, 1) else { return (Told(None), None) };
+        let rules: Vec<_> = [rule].into_iter().chain(look).collect();
+        let decision = self.limits.limiter.take(self.key, &rules, Slot(slot)).await;
+        let looked = decision.standings.get(1).map(|it| Looked(*it, decision.tally));
         let (problem, tally) = (Problem::rate_limited(&decision.standings), decision.tally);
         if decision.has_changed {
             *self.not_kept() = Some(slot);
         }
         self.note(decision);
-        Told(Some((policy, problem, tally)))
+        (Told(Some((policy, problem, tally))), looked)
     }
 
     /// Keeps the slot. One that another request took may be given back by it in the meantime.
@@ -269,14 +282,20 @@ async fn look_ups<F: Future<Output = Response>>(
     response
 }
 
-/// Around the statistics, whoever asks: it limits guesses at the token, too.
+/// Around the statistics, whoever asks: it limits guesses at the token, too. How many of those a client has
+/// left is asked along with it.
 async fn statistics<F: Future<Output = Response>>(
     edge: &Edge,
-    request: Request,
+    mut request: Request,
     next: impl FnOnce(Request) -> F,
 ) -> Response {
     let account = Account::of(&edge.limits, &request);
-    let mut response = match account.take(Policy::Stats, edge.limits.slot()).await {
+    let look = edge.access.question(request.headers());
+    let (told, looked) = account.ask_beside(Policy::Stats, edge.limits.slot(), look).await;
+    if let Some(looked) = looked {
+        request.extensions_mut().insert(looked);
+    }
+    let mut response = match told.stands() {
         Ok(()) => next(request).await,
         Err(problem) => problem.into_response(),
     };

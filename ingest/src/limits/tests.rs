@@ -246,6 +246,33 @@ async fn whoami_shows_the_address_that_is_counted_and_why() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_call_counts_a_request_for_statistics_and_looks_at_its_guesses() {
+    let stage = Stage::new();
+    let heard = async |token: &str| {
+        let bearer = format!("Bearer {token}");
+        stage.ask("GET", "/api/support/stats", "", vec![("authorization", &*bearer)]).await
+    };
+    let asked = || {
+        let mut asked = stage.limiter.asked.lock().unwrap();
+        let told = |rule: &Rule| (rule.policy.as_str(), rule.cost);
+        asked.drain(..).map(|it| it.1.iter().map(told).collect()).collect::<Vec<Vec<_>>>()
+    };
+    let both = || vec![("stats", 1), ("guesses", 0)];
+    assert_eq!(heard(ADMIN_TOKEN).await.status, 200);
+    assert_eq!(asked(), [both()]);
+    assert_eq!(heard("wrong").await.code(), (401, "unauthorized"));
+    assert_eq!(asked(), [both(), vec![("guesses", 1)]]);
+    stage.limiter.is_used_up.store(true, Ordering::Relaxed);
+    let refused = heard(ADMIN_TOKEN).await;
+    assert_eq!(refused.code(), (429, "rate_limited"));
+    assert_eq!(refused.json["violated-policies"], json!(["guesses"]));
+    assert_eq!(asked(), [both()]);
+    // Who presents nothing has guessed at nothing.
+    assert_eq!(stage.get("/api/support/stats").await.code(), (401, "unauthorized"));
+    assert_eq!(asked(), [vec![("stats", 1)]]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slot_is_given_back_when_a_handler_breaks_off() {
     let stage = Stage::new();
     stage.publisher.panics.store(true, Ordering::Relaxed);
