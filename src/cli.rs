@@ -106,7 +106,9 @@ Examples:
     ///
     /// Every ticket number is unique and well formed, the statistics equal a full recount, every
     /// change of a ticket has its audit entry, what is on record is what was sealed, every event is
-    /// published, and nothing is dead-lettered or unrouted. Exits with 0 only when all of it holds. Safe while the installation is running.
+    /// published, what was accepted is accounted for, and nothing is dead-lettered or unrouted. Embedded, that
+    /// the database file is whole. Exits with 0 only when all of it holds. Safe while the installation is
+    /// running.
     #[command(after_help = "\
 Examples:
   supportline verify

@@ -27,7 +27,7 @@ pub fn man(pages: &Pages) -> anyhow::Result<ExitCode> {
     program.build();
     match &pages.dir {
         Some(folder) => write_all(&program, folder)?,
-        None => terminal::hand_over(page(find(&program, &pages.command)?)?.trim_end())?,
+        None => terminal::show(page(find(&program, &pages.command)?)?.trim_end())?,
     }
     Ok(ExitCode::SUCCESS)
 }

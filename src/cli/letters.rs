@@ -55,7 +55,8 @@ Examples:
   supportline dead-letters discard --reason unreadable --older-than 30d --because 'too old'
   supportline dead-letters discard --all --because 'left over from the rehearsal'")]
     Discard(Discard),
-    /// Shows what was done to dead letters: when, by whom, to which, and why; the latest first.
+    /// Shows what operators and staff did, to dead letters and to all else: when, who, to what, and why;
+    /// the latest first.
     #[command(after_help = "\
 Examples:
   supportline dead-letters log
