@@ -122,7 +122,8 @@ async fn a_long_record_is_read_a_page_at_a_time(it: Installation) {
     is_found(Excerpt { actor: actor.clone(), ..all.clone() }, 61).await;
     let names = Some(TicketNames { id: Some(id), number: Some(new.number.clone()) });
     is_found(Excerpt { ticket: names, ..all.clone() }, 1).await;
-    let chain = Chain::behind(&SealKey::new(&number_key()), Record::Tickets, None);
+    let key = SealKey::new(&number_key());
+    let chain = Chain::behind(&key, Record::Tickets, None);
     let seal = chain.seal(filled_to, at - SKEW_MAX);
     assert!(worker.records.set(Record::Tickets, &seal).await.unwrap());
     is_found(Excerpt { from: Some(at), actor, ..all }, 3).await;

@@ -84,7 +84,7 @@ async fn a_token_ends_no_later_than_it_was_to(it: Installation) {
 async fn a_rotated_token_says_when_it_was_to_end(it: Installation) {
     let operator = it.backend.operator().await;
     let day = TimeDelta::days(1);
-    for was_to_end_after in [None, Some(30 * day)] {
+    for was_to_end_after in [None, Some(day * 30)] {
         let plain = token(Role::Agent, 0);
         let was_to_end_at = was_to_end_after.map(|after| plain.created_at + after);
         let rotated = Token { expires_at: was_to_end_at, ..plain };
