@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use thiserror::Error;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     Cause,
@@ -131,7 +131,8 @@ pub struct Erased {
     pub undecided: Vec<LetterId>,
     /// Whether somebody else had letters in hand, which were not looked into.
     pub are_some_held: bool,
-    /// Whether all is erased that was found. Not, when the time was over.
+    /// Whether all of the person's is erased. Not, when the time was over or some letters were not looked
+    /// into: to do it again then goes on with the rest.
     pub is_complete: bool,
 }
 
@@ -199,13 +200,13 @@ impl PeopleOffice {
         order: &Order,
         patience: Option<Duration>,
     ) -> Result<Erased, PeopleError> {
-        let until = patience.map(|patience| Instant::now() + patience);
+        let time = Time { until: patience.map(|patience| Instant::now() + patience) };
         let (person, now) = (self.key.hash_of(email), self.clock.now());
         self.record(ActionKind::PersonErase, person, order, json!({})).await?;
         // First: from now on nothing of theirs comes to be, and what is there can be counted down.
         self.people.forget(person, now).await?;
         let mut erased = Erased::default();
-        let done = self.erase_all(email, now, order, until, &mut erased).await;
+        let done = self.erase_all(email, now, order, time, &mut erased).await;
         done.map_err(PeopleError::Interrupted)?;
         Ok(erased)
     }
@@ -215,35 +216,56 @@ impl PeopleOffice {
         email: &Email,
         now: DateTime<Utc>,
         order: &Order,
-        until: Option<Instant>,
+        time: Time,
         erased: &mut Erased,
     ) -> Result<(), Cause> {
+        if !self.erase_tickets(email, now, order, time, &mut erased.tickets).await? {
+            return Ok(());
+        }
+        let reader = Reader { office: self, email, order };
+        // Given up in between it loses no letter.
+        let redacting = self.letters.redact(&reader, &reader);
+        let Some(redacted) = time.within(redacting).await else { return Ok(()) };
+        erased.letters = redacted?.len();
+        let Some(left) = time.within(self.letters_of(email)).await else { return Ok(()) };
+        let left = left?;
+        (erased.undecided, erased.are_some_held) = (left.undecided, left.are_some_held);
+        erased.is_complete = left.theirs.is_empty() && !left.are_some_held;
+        Ok(())
+    }
+
+    /// Counts those that it erases. Whether there are none left: not, when the time was over.
+    async fn erase_tickets(
+        &self,
+        email: &Email,
+        now: DateTime<Utc>,
+        order: &Order,
+        time: Time,
+        erased: &mut usize,
+    ) -> Result<bool, StoreError> {
         let erasure = Erasure {
             at: now,
             actor: order.actor.to_string(),
             address: order.origin.address.clone(),
             trace: order.trace.clone(),
         };
-        let is_over = || until.is_some_and(|until| Instant::now() >= until);
         loop {
-            // Whoever changes a ticket in between keeps it from being erased, until the next search.
-            let found = self.people.tickets_of(email, now, None, FOUND_MAX).await?;
-            if found.is_empty() {
-                break;
-            }
+            let search = self.people.tickets_of(email, now, None, FOUND_MAX);
+            let Some(found) = time.within(search).await else { return Ok(false) };
+            let (found, before) = (found?, *erased);
             for tickets in found.chunks(ERASED_TOGETHER) {
-                if is_over() {
-                    return Ok(());
+                if time.is_over() {
+                    return Ok(false);
                 }
-                erased.tickets += self.people.erase(tickets, &erasure).await?.len();
+                *erased += self.people.erase(tickets, &erasure).await?.len();
+            }
+            // Whoever changes a ticket in between keeps it from being erased, until the next search. Where
+            // nobody did there is no need of one: nothing of theirs comes to be any more.
+            let are_all = *erased - before == found.len() && found.len() < FOUND_MAX as usize;
+            if are_all {
+                return Ok(true);
             }
         }
-        let reader = Reader { office: self, email, order };
-        erased.letters = self.letters.redact(&reader, &reader).await?.len();
-        let left = self.letters_of(email).await?;
-        (erased.undecided, erased.are_some_held) = (left.undecided, left.are_some_held);
-        erased.is_complete = left.theirs.is_empty();
-        Ok(())
     }
 
     async fn letters_of(&self, email: &Email) -> Result<Letters, ConsumeError> {
@@ -297,6 +319,26 @@ impl PeopleOffice {
             action,
             subject: hex(&person.0),
             details,
+        }
+    }
+}
+
+/// Until when something is done, if there is such a time.
+#[derive(Debug, Clone, Copy)]
+struct Time {
+    until: Option<Instant>,
+}
+
+impl Time {
+    fn is_over(self) -> bool {
+        self.until.is_some_and(|until| Instant::now() >= until)
+    }
+
+    /// What comes of it, unless the time is over before.
+    async fn within<T>(self, work: impl Future<Output = T>) -> Option<T> {
+        match self.until {
+            Some(until) => timeout_at(until, work).await.ok(),
+            None => Some(work.await),
         }
     }
 }

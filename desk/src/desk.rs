@@ -1,6 +1,6 @@
 //! What every handler leans on.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::http::request::Parts;
 use common::{
@@ -35,8 +35,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{REQUEST_WAIT, Settings, gate::Gate, listing::Cursors, live::Live, transfer::in_time};
 
-/// Exports and imports at a time. Each reads or writes as fast as it can be taken, beside everybody
-/// else's work.
+/// Exports and imports at a time, and people told or erased. Each reads or writes as fast as it can be
+/// taken, beside everybody else's work.
 const TRANSFERS_MAX: usize = 4;
 
 /// The state of the role, shared by all requests.
@@ -110,7 +110,7 @@ impl Desk {
         Around { clock: &*self.clock, entropy: &*self.entropy, request_wait: REQUEST_WAIT }
     }
 
-    /// A place for an export or an import.
+    /// A place for one of them.
     pub fn transfer(&self) -> Result<OwnedSemaphorePermit, Problem> {
         let place = Arc::clone(&self.transfers).try_acquire_owned();
         place.map_err(|_| Problem::TooManyTransfers)

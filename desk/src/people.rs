@@ -45,6 +45,13 @@ pub const LIMIT_MAX: u32 = 500;
 /// How long a request goes on erasing, well within its deadline.
 const ERASING_WAIT: Duration = Duration::from_secs(20);
 
+/// What is said of an erasure.
+pub const ALL: &str = "What is stored about the address is erased";
+const BUT_FOR_LETTERS: &str =
+    "What is stored about the address is erased, but for dead letters that somebody has to look at";
+pub const NOT_ALL: &str =
+    "Not all that is stored about the address is erased yet: ask again for the rest";
+
 /// `POST …/export`: all that is stored about an address, some tickets at a time.
 pub async fn export(
     State(desk): State<Arc<Desk>>,
@@ -59,6 +66,7 @@ pub async fn export(
     let because = fields.optional("because", text(Because::parse));
     fields.finish()?;
     let email = email.ok_or(Problem::Internal)?;
+    let _place = desk.transfer()?;
     let order =
         Order { actor: actor(&principal), origin: principal.origin.clone(), because, trace };
     let export = desk.people.export(&email, after, limit, &order).await;
@@ -78,16 +86,12 @@ pub async fn erase(
     let because = because(&mut fields);
     fields.finish()?;
     let email = email.ok_or(Problem::Internal)?;
+    let _place = desk.transfer()?;
     let order =
         Order { actor: actor(&principal), origin: principal.origin.clone(), because, trace };
     let erased = desk.people.erase(&email, &order, Some(ERASING_WAIT)).await;
     let outcome = Outcome::from(desk.told_of_people(erased)?);
-    enveloped(
-        Success::Found,
-        "What is stored about the address is erased",
-        &outcome,
-        desk.clock.now(),
-    )
+    enveloped(Success::Found, outcome.message(), &outcome, desk.clock.now())
 }
 
 fn id(text: &str) -> Result<SubmissionId, RuleViolation> {
@@ -270,8 +274,21 @@ pub struct Outcome {
     /// Whether somebody else goes through the dead letters right now: what they have in hand was not
     /// looked into.
     are_some_held: bool,
-    /// False where a request's time was used up: ask again for the rest.
+    /// False where a request's time was used up, or dead letters were in somebody's hands: ask again for
+    /// the rest. What this one did not come to is not among its counts.
     is_complete: bool,
+}
+
+impl Outcome {
+    /// Whether all of it is erased, in words.
+    #[must_use]
+    pub const fn message(&self) -> &'static str {
+        match (self.is_complete, self.undecided_dead_letters.is_empty()) {
+            (false, _) => NOT_ALL,
+            (true, false) => BUT_FOR_LETTERS,
+            (true, true) => ALL,
+        }
+    }
 }
 
 impl From<Erased> for Outcome {

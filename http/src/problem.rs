@@ -130,7 +130,7 @@ pub enum Problem {
     NotAccepted,
     /// 503: as many follow tickets as this instance takes on, or this one ticket.
     TooManySubscribers,
-    /// 503: as many files go in and out as may at a time.
+    /// 503: as much goes in and out as may at a time.
     TooManyTransfers,
     /// 503: too many submissions wait already; this one was not taken.
     Saturated,

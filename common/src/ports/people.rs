@@ -2,6 +2,7 @@
 //!
 //! Guarantees:
 //! - `a_person_is_found_by_their_address_in_whatever_case`, page by page, and nobody else is;
+//! - `a_person_is_found_before_their_tickets_can_be_searched` and after that, each ticket once;
 //! - `an_erased_person_leaves_no_word_behind`: no name, address, message, page or browser of theirs, and
 //!   nothing that was written to them or about them;
 //! - `counts_and_audit_are_what_they_were`, but for an entry that says that the ticket was erased;
@@ -52,7 +53,8 @@ pub struct Erasure {
 
 /// Finds people's tickets, and erases them.
 ///
-/// Nothing is indexed by address: each search reads all tickets there are, and takes its time.
+/// Tickets are found by what they are searched by. Those that are not taken in yet are read one by one: where
+/// those are many, a search takes its time. What is too old is looked for among all tickets there are.
 #[async_trait]
 pub trait People: Send + Sync {
     /// Remembers that whatever this person has submitted up to now is to be stored erased. Not

@@ -18,6 +18,8 @@ use super::NOW;
 pub struct ScriptedLetters {
     there: Mutex<Vec<HeldLetter>>,
     pub is_away: Mutex<bool>,
+    /// Whether somebody else has some in hand.
+    pub are_some_held: Mutex<bool>,
     /// What was done: the word and the id.
     pub done: Mutex<Vec<String>>,
 }
@@ -36,7 +38,8 @@ impl Default for ScriptedLetters {
             },
         };
         let there = Mutex::new((1..=5).map(letter).collect());
-        Self { there, is_away: Mutex::default(), done: Mutex::default() }
+        let (is_away, are_some_held) = (Mutex::default(), Mutex::default());
+        Self { there, is_away, are_some_held, done: Mutex::default() }
     }
 }
 
@@ -125,7 +128,7 @@ impl DeadLetters for ScriptedLetters {
     async fn read(&self, see: &See<'_>) -> Result<bool, ConsumeError> {
         self.reached()?;
         self.there.lock().unwrap().iter().for_each(see);
-        Ok(false)
+        Ok(*self.are_some_held.lock().unwrap())
     }
 
     async fn redact(

@@ -1,8 +1,11 @@
 //! People of scripted cases.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -15,10 +18,12 @@ use common::{
         store::StoreError,
     },
 };
+use tokio::time::sleep;
 
 use super::ScriptedCases;
 
-/// Finds and erases as a store does. It can be away, from the beginning or once somebody is forgotten.
+/// Finds and erases as a store does. It can be away, from the beginning or once somebody is forgotten, and
+/// slow to find.
 #[derive(Default)]
 pub struct ScriptedPeople {
     pub cases: Arc<ScriptedCases>,
@@ -26,6 +31,10 @@ pub struct ScriptedPeople {
     pub erasures: Mutex<Vec<Erasure>>,
     pub is_away: AtomicBool,
     pub goes_away: AtomicBool,
+    /// How long each search takes.
+    pub takes: Mutex<Duration>,
+    /// How many have begun.
+    pub searches: AtomicUsize,
 }
 
 impl ScriptedPeople {
@@ -58,6 +67,9 @@ impl People for ScriptedPeople {
         limit: u32,
     ) -> Result<Vec<SeenTicket>, StoreError> {
         self.reached()?;
+        self.searches.fetch_add(1, Ordering::Relaxed);
+        let takes = *self.takes.lock().unwrap();
+        sleep(takes).await;
         let is_theirs = |file: &&CaseFile| {
             let ticket = &file.case.ticket;
             ticket.form.email.as_str().eq_ignore_ascii_case(email.as_str())

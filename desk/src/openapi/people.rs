@@ -9,7 +9,7 @@ use http::{
 use serde_json::{Value, json};
 
 use super::schemas::{body, envelope, of_every_route, unknown_parameter};
-use crate::people::{LIMIT_DEFAULT, LIMIT_MAX, Outcome, Person};
+use crate::people::{ALL, LIMIT_DEFAULT, LIMIT_MAX, NOT_ALL, Outcome, Person};
 
 pub const TAG: &str = "People";
 
@@ -40,13 +40,12 @@ pub fn export(schemas: &mut Schemas) -> Operation {
     Operation {
         description:
             "Tickets with all that was said about them, and what could not become a ticket. \
-                      An address in another case is the same person's. Each request reads all \
-                      tickets there are, and is put on record first, under a keyed hash of the \
-                      address."
+                      An address in another case is the same person's. Each request is put on \
+                      record first, under a keyed hash of the address."
                 .to_owned(),
         body: Some(body(&properties, &["email"], &examples)),
         answers: vec![told.example("person", "One ticket", &example)],
-        problems: problems([]),
+        problems: problems([Problem::TooManyTransfers]),
         ..Operation::new("exportPerson", TAG, "Tell what is stored about an address")
     }
 }
@@ -58,7 +57,12 @@ pub fn erase(schemas: &mut Schemas) -> Operation {
         "tickets": 12, "deadLetters": 1, "undecidedDeadLetters": [], "areSomeHeld": false,
         "isComplete": true,
     });
-    let example = envelope("What is stored about the address is erased", &outcome);
+    let example = envelope(ALL, &outcome);
+    let rest = json!({
+        "tickets": 4_700, "deadLetters": 0, "undecidedDeadLetters": [], "areSomeHeld": false,
+        "isComplete": false,
+    });
+    let rest = envelope(NOT_ALL, &rest);
     let properties = json!({"email": email(), "because": because(&json!("string"))});
     let value = json!({"email": ADDRESS, "because": "asked for it by letter of 3 May"});
     let examples = json!({"erase": {"summary": "Erase", "value": value}});
@@ -67,13 +71,17 @@ pub fn erase(schemas: &mut Schemas) -> Operation {
                       about it, and what it was filed under. Tickets keep their numbers, status and \
                       times, and are counted as before. What is still on its way is stored without \
                       a word; what the person sends later is kept like anybody's. A request goes on \
-                      for twenty seconds; where that is not enough `isComplete` is false, and the \
-                      same request goes on. It is put on record first, under a keyed hash of the \
-                      address."
+                      for twenty seconds; where that is not enough, or somebody else has dead \
+                      letters in hand, `isComplete` is false, and the same request goes on. It is \
+                      put on record first, under a keyed hash of the address."
             .to_owned(),
         body: Some(body(&properties, &["email", "because"], &examples)),
-        answers: vec![told.example("erased", "Twelve tickets", &example)],
-        problems: problems([Problem::Interrupted]),
+        answers: vec![told.example("erased", "Twelve tickets", &example).example(
+            "notAll",
+            "More than a request has time for",
+            &rest,
+        )],
+        problems: problems([Problem::Interrupted, Problem::TooManyTransfers]),
         ..Operation::new("erasePerson", TAG, "Erase what is stored about an address")
     }
 }

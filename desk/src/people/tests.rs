@@ -1,4 +1,4 @@
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use chrono::{DateTime, Utc};
 use common::{
@@ -6,7 +6,9 @@ use common::{
     ports::cases::TrailEntry,
 };
 use serde_json::json;
+use tokio::time::Instant;
 
+use super::{ALL, BUT_FOR_LETTERS, NOT_ALL};
 use crate::doubles::{NOW, Stage};
 
 const EXPORT: &str = "/api/support/admin/people/export";
@@ -87,6 +89,8 @@ async fn an_address_is_erased_and_what_it_was_is_on_no_record() {
         "undecidedDeadLetters": heard.json["data"]["undecidedDeadLetters"],
     });
     assert_eq!((&heard.json["data"], left), (&expected, 1));
+    assert_eq!(heard.json["message"], BUT_FOR_LETTERS);
+    assert_eq!(stage.people.searches.load(Ordering::Relaxed), 1, "nobody looks twice");
     assert_eq!(stage.people.forgotten.lock().unwrap().len(), 1);
     let on_record = format!("admin-key person.erase {ADA}");
     assert_eq!(stage.store.on_record(), [on_record.as_str(); 2]);
@@ -97,6 +101,51 @@ async fn an_address_is_erased_and_what_it_was_is_on_no_record() {
     let heard = stage.ask("POST", EXPORT, &body("")).await;
     assert_eq!(heard.json["data"]["tickets"], json!([]));
     assert_eq!(heard.json["data"]["erasedAt"], NOW);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_erasure_that_takes_too_long_says_so_in_time_and_the_next_goes_on() {
+    let stage = Stage::new();
+    stage.cases.add("SUP-2026-000001", now());
+    *stage.people.takes.lock().unwrap() = Duration::from_mins(1);
+    let (begun, erase) = (Instant::now(), body(r#","because":"asked for it""#));
+    let heard = stage.ask("POST", ERASE, &erase).await;
+    assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
+    let data = &heard.json["data"];
+    assert_eq!((heard.status, &data["tickets"]), (200, &json!(0)), "{heard:?}");
+    assert_eq!((&data["isComplete"], &heard.json["message"]), (&json!(false), &json!(NOT_ALL)));
+    *stage.people.takes.lock().unwrap() = Duration::ZERO;
+    let heard = stage.ask("POST", ERASE, &erase).await;
+    let data = &heard.json["data"];
+    assert_eq!((&data["tickets"], &data["isComplete"]), (&json!(1), &json!(true)));
+    assert_eq!(heard.json["message"], ALL);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_erasure_is_not_complete_while_somebody_else_has_dead_letters_in_hand() {
+    let stage = stage();
+    *stage.letters.are_some_held.lock().unwrap() = true;
+    let heard = stage.ask("POST", ERASE, &body(r#","because":"asked for it""#)).await;
+    let data = &heard.json["data"];
+    assert_eq!((&data["tickets"], &data["deadLetters"]), (&json!(3), &json!(1)), "{heard:?}");
+    assert_eq!((&data["areSomeHeld"], &data["isComplete"]), (&json!(true), &json!(false)));
+    assert_eq!(heard.json["message"], NOT_ALL);
+}
+
+#[tokio::test(start_paused = true)]
+async fn few_people_are_told_and_erased_at_a_time() {
+    let stage = stage();
+    *stage.people.takes.lock().unwrap() = Duration::from_secs(1);
+    let (erase, export) = (body(r#","because":"asked for it""#), body(""));
+    let all = [(ERASE, &erase), (EXPORT, &export), (EXPORT, &export), (EXPORT, &export)];
+    let all = all.into_iter().chain([(ERASE, &erase), (EXPORT, &export)]);
+    let asked = all.map(|(path, body)| stage.ask("POST", path, body));
+    let heard = futures_util::future::join_all(asked).await;
+    let codes: Vec<_> = heard.iter().map(|it| it.status).collect();
+    assert_eq!(codes, [200, 200, 200, 200, 503, 503]);
+    assert_eq!(heard[4].code(), (503, "too_many_transfers"));
+    assert_eq!(stage.store.on_record().len(), 5, "and what is not done is on no record");
+    assert_eq!(stage.ask("POST", ERASE, &erase).await.status, 200);
 }
 
 #[tokio::test(start_paused = true)]

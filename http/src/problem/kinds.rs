@@ -109,7 +109,7 @@ kinds! {
     Self::TooManySubscribers => SERVICE_UNAVAILABLE, "too_many_subscribers", "Too many subscribers",
         "No further event stream can be opened just now.";
     Self::TooManyTransfers => SERVICE_UNAVAILABLE, "too_many_transfers", "Too many transfers",
-        "Enough files go in and out just now.";
+        "Enough goes in and out just now.";
     Self::Saturated => SERVICE_UNAVAILABLE, "saturated", "Saturated",
         "Too many submissions wait already. Please send it again later.";
     Self::Overdue => SERVICE_UNAVAILABLE, "overdue", "Overdue",

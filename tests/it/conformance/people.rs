@@ -17,11 +17,13 @@ use common::ports::store::Inserted;
 use common::trace::Trace;
 
 use super::installation::{Installation, done, number_key, submission, ticket, tickets};
+use super::lists::take_in;
 use super::on_both_backends;
 use crate::bed::wait::until;
 
 on_both_backends! {
     a_person_is_found_by_their_address_in_whatever_case,
+    a_person_is_found_before_their_tickets_can_be_searched,
     an_erased_person_leaves_no_word_behind,
     counts_and_audit_are_what_they_were,
     an_erasure_is_not_before_the_last_change,
@@ -145,6 +147,34 @@ async fn a_person_is_found_by_their_address_in_whatever_case(it: Installation) {
     assert_eq!(pages, all, "in one order, without gaps and repeats");
     let before = batch[0].submission.submitted_at - TimeDelta::seconds(1);
     assert_eq!(people.tickets_of(&email(ADDRESS), before, None, 9).await.unwrap(), []);
+}
+
+/// Some can be searched, some cannot yet; some of either are erased, or were never theirs.
+async fn a_person_is_found_before_their_tickets_can_be_searched(it: Installation) {
+    let (worker, people) = (it.backend.worker().await, it.backend.operator().await.people);
+    let index = it.backend.desk().await.index;
+    let ids = |seen: &[SeenTicket]| seen.iter().map(|it| it.id.as_uuid()).collect::<Vec<_>>();
+    let mut all = Vec::new();
+    for round in 0..3 {
+        let theirs: Vec<_> = (0..4).map(|number| theirs(round * 10 + number)).collect();
+        let others: Vec<_> = (4..9).map(|number| ticket(round * 10 + number)).collect();
+        worker.tickets.insert(&[others, theirs.clone()].concat()).await.unwrap();
+        all.extend(theirs.iter().map(|it| it.submission.id.as_uuid()));
+        all.sort_unstable();
+        assert_eq!(ids(&found(&*people).await), all, "of which the last four are not taken in");
+        take_in(&*worker.search, &*index, theirs.last().unwrap()).await;
+        assert_eq!(ids(&found(&*people).await), all, "and now they are");
+        let one = found(&*people).await.swap_remove(1);
+        people.erase(&[one], &erasure()).await.unwrap();
+        all.remove(1);
+        assert_eq!(ids(&found(&*people).await), all);
+    }
+    // Taken in once more, as where a dump was restored.
+    it.tamper("UPDATE search_progress SET position = 0").await;
+    if it.has_many_writers() {
+        it.tamper("UPDATE search_progress SET transaction_id = '0'").await;
+    }
+    assert_eq!(ids(&found(&*people).await), all, "each once");
 }
 
 async fn an_erased_person_leaves_no_word_behind(it: Installation) {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use common::clock::{Clock, SystemClock};
+use common::domain::Email;
 use common::ports::store::StoreError;
 use sqlx::Executor;
 
@@ -84,4 +86,30 @@ async fn an_empty_batch_is_stored_only_where_tickets_could_be() {
     other.execute("REVOKE INSERT ON tickets FROM clerk").await.unwrap();
     let refused = worker.tickets.insert(&[]).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+}
+
+/// A server goes on with a statement until it has something to say, whoever has left meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_for_a_person_that_is_given_up_ends_in_the_database() {
+    let backing = Servers::shared().await.backing().await;
+    let system = Installation::on(backing.clone());
+    system.backend.migrate().await.unwrap();
+    system.backend.worker().await.tickets.insert(&tickets(1..3)).await.unwrap();
+    let mut other = stored::connect(&backing.database_url).await;
+    let slow = "ALTER TABLE tickets RENAME TO kept; \
+                CREATE VIEW tickets AS SELECT kept.* FROM kept, pg_sleep(120)";
+    other.execute(slow).await.unwrap();
+    let people = system.backend.operator().await.people;
+    let email = Email::parse("ada+1@example.org").unwrap();
+    let searching = tokio::spawn(async move {
+        people.tickets_of(&email, SystemClock.now(), None, 10).await.map(drop)
+    });
+    let mut searches = async || {
+        let running = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                       AND state = 'active' AND query LIKE '-- tickets_of_person%'";
+        sqlx::query_scalar::<_, i64>(running).fetch_one(&mut other).await.unwrap()
+    };
+    until(RECOVERY, "it is searched for", async || searches().await == 1).await;
+    searching.abort();
+    until(RECOVERY, "the search has ended", async || searches().await == 0).await;
 }

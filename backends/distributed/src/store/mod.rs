@@ -137,11 +137,19 @@ impl Store {
 
     /// A connection of its own on which a statement may take its time; to wait for a lock it still
     /// may not. It is not given back: the limit lifted here must not be lifted for anybody else.
+    ///
+    /// Whoever gives the statement up drops the connection, and the server, which would go on to the
+    /// end of it for nobody, looks once a second whether somebody is there yet.
     async fn unhurried(&self) -> Result<PgConnection, StoreError> {
         bounded(async {
             let mut connection = self.pool.acquire().await?.detach();
             sqlx::query("SET statement_timeout = 0").execute(&mut connection).await?;
-            Ok(connection)
+            let looks = "SET client_connection_check_interval = '1s'";
+            match sqlx::query(looks).execute(&mut connection).await {
+                // Servers before version 14 cannot, nor can some systems.
+                Ok(_) | Err(sqlx::Error::Database(_)) => Ok(connection),
+                Err(error) => Err(error),
+            }
         })
         .await
     }

@@ -88,7 +88,7 @@ impl People for Store {
 type Search<'q> = sqlx::query::QueryAs<'q, sqlx::Postgres, SeenRow, sqlx::postgres::PgArguments>;
 
 impl Store {
-    /// Whatever time it takes: all tickets are read.
+    /// Whatever time it takes: many tickets may have to be read.
     async fn searched(&self, query: Search<'_>) -> Result<Vec<SeenTicket>, StoreError> {
         let mut connection = self.unhurried().await?;
         let rows = query.fetch_all(&mut connection).await.map_err(failed)?;

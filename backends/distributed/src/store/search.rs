@@ -117,7 +117,7 @@ fn exact(query: &TicketQuery, search: &Search) -> Statement {
     let sql = behind_listed!("../../sql/exact_matches.sql", "../../sql/search_tickets.sql");
     chosen(sql, query, search)
         .bind(search.number.as_ref().map(TicketNumber::to_string))
-        .bind(search.email.as_ref().map(|email| Email::as_str(email).to_owned()))
+        .bind(search.email.as_ref().map(|email| Email::as_str(email).to_ascii_lowercase()))
         .persistent(true)
 }
 
