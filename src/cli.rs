@@ -229,6 +229,7 @@ fn uses(command: &str, section: Section) -> bool {
         Section::Clients => is_process && command != "worker",
         Section::Edge => is_process && !["desk", "worker"].contains(&command),
         Section::Worker => is_process && !["ingest", "desk"].contains(&command),
+        Section::Keeping => (is_process && command != "ingest") || command == "import",
     }
 }
 

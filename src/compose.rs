@@ -152,6 +152,7 @@ impl Installation {
             admin_token: self.admin_token.clone(),
             limits: config.limits.clone(),
             number_key: Arc::clone(&self.number_key),
+            retention: config.retention,
         }
     }
 
@@ -160,7 +161,7 @@ impl Installation {
         worker::Settings {
             lanes: lanes(config),
             batch_submissions_max: config.worker.batch_submissions_max,
-            retention: config.worker.retention,
+            retention: config.retention,
             number_key: Arc::clone(&self.number_key),
         }
     }

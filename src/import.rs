@@ -43,7 +43,8 @@ pub async fn run(wanted: cli::Import, config: Config) -> anyhow::Result<ExitCode
     if wanted.dry_run {
         // No name of a line leaves this process, so any key will do.
         let key = NumberKey::generate(&SystemEntropy);
-        let import = Import::new(order(&wanted), None, &key, Arc::new(SystemClock));
+        let order = order(&wanted, &config);
+        let import = Import::new(order, None, &key, Arc::new(SystemClock));
         return conclude(read(import, file).await?, "would be imported");
     }
     let installation = open(&config).await?;
@@ -51,7 +52,7 @@ pub async fn run(wanted: cli::Import, config: Config) -> anyhow::Result<ExitCode
     record(&installation, &wanted).await?;
     let ports = installation.backend.operator().await.intakes.open().await;
     let worker = Worker::start(&installation, &config).await;
-    let done = import(&installation, &wanted, ports, file).await;
+    let done = import(&installation, order(&wanted, &config), ports, file).await;
     worker.stop().await;
     installation.backend.close().await;
     let told = match &config.backends {
@@ -80,21 +81,22 @@ async fn record(installation: &Installation, wanted: &cli::Import) -> anyhow::Re
 
 async fn import(
     installation: &Installation,
-    wanted: &cli::Import,
+    order: Order,
     ports: IntakePorts,
     file: File,
 ) -> anyhow::Result<Read> {
     let clock = Arc::clone(&installation.clock);
-    read(Import::new(order(wanted), Some(ports), &installation.number_key, clock), file).await
+    read(Import::new(order, Some(ports), &installation.number_key, clock), file).await
 }
 
-fn order(wanted: &cli::Import) -> Order {
+fn order(wanted: &cli::Import, config: &Config) -> Order {
     Order {
         format: format(wanted),
         source: wanted.source.0.clone(),
         rate: wanted.rate.0,
         trace: Trace::of_request(None, None, &SystemEntropy),
         patience: PATIENCE,
+        kept: config.retention,
     }
 }
 

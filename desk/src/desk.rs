@@ -54,6 +54,8 @@ pub struct Desk {
     pub exports: Arc<dyn Exports>,
     pub intakes: Arc<dyn Intakes>,
     pub number_key: Arc<NumberKey>,
+    /// How long a ticket is kept that nobody has touched, if there is an end.
+    pub retention: Option<Duration>,
     /// Cancelled when the role should end.
     pub stop: CancellationToken,
     transfers: Arc<Semaphore>,
@@ -91,6 +93,7 @@ impl Desk {
             exports: ports.operator.exports,
             intakes: ports.operator.intakes,
             number_key: Arc::clone(&settings.number_key),
+            retention: settings.retention,
             transfers: Arc::new(Semaphore::new(TRANSFERS_MAX)),
             index: ports.index,
             cursors: Cursors::new(key),

@@ -225,6 +225,7 @@ fn settings() -> Settings {
             guesses: None,
         },
         number_key: Arc::new(NumberKey::from_hex(&"42".repeat(32)).unwrap()),
+        retention: None,
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Order {
     pub trace: Trace,
     /// How long the queue is waited for before the import gives up.
     pub patience: Duration,
+    /// How long tickets are kept that nobody touches: what is older would be erased at once.
+    pub kept: Option<Duration>,
 }
 
 /// A line that is no ticket, and why; nothing of what it says.
@@ -82,6 +84,7 @@ pub struct Import {
     /// Of CSV.
     table: Option<Table>,
     naming: Naming,
+    kept: Option<Duration>,
     trace: Trace,
     clock: Arc<dyn Clock>,
     chunk: Chunk,
@@ -108,6 +111,7 @@ impl Import {
             splitter,
             table: (order.format == Format::Csv).then(Table::default),
             naming: Naming::new(key, order.source.as_str()),
+            kept: order.kept,
             trace: order.trace,
             clock,
             chunk: Chunk::within(order.rate),
@@ -204,7 +208,7 @@ impl Import {
             Some(table) => table.object(cells).map_err(|error| vec![error])?,
             None => cells.pop().unwrap_or_default(),
         };
-        let line = Line::parse(&text, now)?;
+        let line = Line::parse(&text, now, self.kept.map(|kept| now - kept))?;
         Ok(Submission {
             id: self.naming.id(&line),
             key: None,

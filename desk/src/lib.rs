@@ -50,6 +50,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The installation's secret, from which the keys of clients are derived.
     pub number_key: Arc<NumberKey>,
+    /// How long a ticket is kept that nobody has touched: older ones are not imported.
+    pub retention: Option<Duration>,
 }
 
 /// What a request may take: all waits together are shorter, so that what takes longer will not end.

@@ -16,7 +16,8 @@ use desk::export::{Format, moment};
 /// and if need be timestamp, userId, userAgent, url, submittedAt (when it was submitted elsewhere)
 /// and externalId (what it is called there). The same line of the same --source is one ticket,
 /// however often it is imported: what was broken off is simply run again. Bad lines are told by
-/// their numbers, the others are imported, and the exit code is 1 if there were any.
+/// their numbers, the others are imported, and the exit code is 1 if there were any. What is older
+/// than --retention is one: it would be erased at once.
 ///
 /// An embedded installation must not be running: its queue is in that process, which imports by
 /// POST /api/support/admin/tickets/import.

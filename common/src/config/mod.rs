@@ -40,6 +40,8 @@ pub struct Config {
     pub limits: Limits,
     /// The worker's.
     pub worker: Worker,
+    /// How long a ticket is kept that nobody has touched; for ever, if not said.
+    pub retention: Option<Duration>,
 }
 
 /// A process that runs until it is told to stop.
@@ -157,8 +159,6 @@ pub struct Worker {
     pub lanes: usize,
     /// The most submissions in one transaction.
     pub batch_submissions_max: usize,
-    /// How long a ticket is kept that nobody has touched; for ever, if not said.
-    pub retention: Option<Duration>,
 }
 
 impl Config {
@@ -173,6 +173,7 @@ impl Config {
             edge: Edge::new(layers)?,
             limits: Limits::new(layers)?,
             worker: Worker::new(layers)?,
+            retention: layers.required(&Setting::RETENTION, value::retention)?,
         })
     }
 }
@@ -297,7 +298,6 @@ impl Worker {
         Ok(Self {
             lanes: layers.required(&Setting::WORKER_LANES, count(32))?,
             batch_submissions_max: layers.required(&Setting::BATCH_MAX, count(2_000))?,
-            retention: layers.required(&Setting::RETENTION, value::retention)?,
         })
     }
 }

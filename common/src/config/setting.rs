@@ -37,6 +37,8 @@ pub enum Section {
     Edge,
     /// The queue's consumer.
     Worker,
+    /// How long tickets are kept: whoever erases them, and whoever takes them over.
+    Keeping,
 }
 
 /// One setting.
@@ -109,7 +111,7 @@ settings! {
     CORS_ORIGINS: "cors-origins", "SUPPORT_CORS_ORIGINS", Plain, Edge;
     WORKER_LANES: "worker-lanes", "SUPPORT_WORKER_LANES", Plain, Worker;
     BATCH_MAX: "batch-max", "SUPPORT_BATCH_MAX", Plain, Worker;
-    RETENTION: "retention", "SUPPORT_RETENTION", Plain, Worker;
+    RETENTION: "retention", "SUPPORT_RETENTION", Plain, Keeping;
 }
 
 impl Setting {

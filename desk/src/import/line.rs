@@ -58,20 +58,34 @@ enum Identity {
 }
 
 impl Line {
-    /// Reads a line of JSON. Without a time of the submitter's own it has the one it was submitted at.
-    pub fn parse(text: &[u8], now: DateTime<Utc>) -> Result<Self, Vec<FieldError>> {
-        Self::read(text, now).map_err(|problem| match problem {
+    /// Reads a line of JSON. Without a time of the submitter's own it has the one it was submitted at. None
+    /// is older than `oldest`, if there is such a time.
+    pub fn parse(
+        text: &[u8],
+        now: DateTime<Utc>,
+        oldest: Option<DateTime<Utc>>,
+    ) -> Result<Self, Vec<FieldError>> {
+        Self::read(text, now, oldest).map_err(|problem| match problem {
             Problem::ValidationFailed(errors) => errors,
             _ => vec![whole("invalid_json", "must be one JSON object in UTF-8")],
         })
     }
 
-    fn read(text: &[u8], now: DateTime<Utc>) -> Result<Self, Problem> {
+    fn read(
+        text: &[u8],
+        now: DateTime<Utc>,
+        oldest: Option<DateTime<Utc>>,
+    ) -> Result<Self, Problem> {
         let mut check = Check::read(text, &FIELDS)?;
         let submitted_at = check.optional(SUBMITTED_AT, time)?;
         if submitted_at.is_some_and(|at| at > now) {
             let violation = RuleViolation::new("out_of_range", "must not lie in the future");
             check.refuse(SUBMITTED_AT, violation);
+        }
+        if submitted_at.zip(oldest).is_some_and(|(at, oldest)| at < oldest) {
+            let detail =
+                "must not lie further back than tickets are kept: it would be erased at once";
+            check.refuse(SUBMITTED_AT, RuleViolation::new("too_old", detail));
         }
         let external_id = check.optional(EXTERNAL_ID, external_id)?;
         // What stands in for a time is the same whenever the file is read, or the line would be

@@ -68,7 +68,8 @@ pub async fn import(
 ) -> Result<Response, Problem> {
     let (head, mut body) = request.into_parts();
     let begun = async {
-        let order = order(&head.headers, head.uri.query(), trace)?;
+        let order =
+            Order { kept: desk.retention, ..order(&head.headers, head.uri.query(), trace)? };
         let place = desk.transfer()?;
         let details = json!({"format": order.format.as_str(), "source": order.source.as_str()});
         desk.record(&principal, ActionKind::TicketImport, SUBJECT, details).await?;
@@ -149,7 +150,7 @@ fn order(headers: &HeaderMap, query: Option<&str>, trace: Trace) -> Result<Order
     }
     let format = if media_type == "text/csv" { Format::Csv } else { Format::Ndjson };
     let source = source.unwrap_or_else(|| Name::stored(SOURCE_DEFAULT.to_owned()));
-    Ok(Order { format, source, rate, trace, patience: PATIENCE })
+    Ok(Order { format, source, rate, trace, patience: PATIENCE, kept: None })
 }
 
 fn rate(text: &str) -> Result<NonZeroU32, RuleViolation> {

@@ -21,6 +21,7 @@ fn order(format: Format) -> Order {
         rate: None,
         trace: Trace::of_request(None, None, &SystemEntropy),
         patience: Duration::from_secs(5),
+        kept: None,
     }
 }
 
@@ -128,6 +129,24 @@ async fn another_word_on_what_was_imported_is_a_conflict() {
         imported(&intake, order(Format::Ndjson), &[named("first"), named("second")].concat()).await;
     assert_eq!((told, bad), (report(2, 0, 1, 1), vec!["2:  conflict".to_owned()]));
     assert_eq!(intake.messages(), ["first"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_would_be_erased_at_once_is_not_imported() {
+    let intake = Arc::<ScriptedIntake>::default();
+    let submitted = |message: &str, at: &str| {
+        line(message).replace("\"}", &format!("\",\"submittedAt\":\"{at}\"}}"))
+    };
+    let text = [
+        submitted("old", "2026-11-15T10:29:59.999Z"),
+        submitted("young", "2026-11-15T10:30:00Z"),
+        line("new"),
+    ];
+    let kept = Some(Duration::from_hours(7 * 24));
+    let order = Order { kept, ..order(Format::Ndjson) };
+    let (told, bad) = imported(&intake, order, &text.concat()).await;
+    assert_eq!((told, bad), (report(3, 2, 0, 1), vec!["1: /submittedAt too_old".to_owned()]));
+    assert_eq!(intake.messages(), ["new", "young"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -58,7 +58,8 @@ fn about() -> String {
          of the same `source` is one ticket, however often it is imported: the same by its \
          `externalId`, or without one by all that it says. So a request that broke off is simply sent \
          again. A line whose `externalId` is another ticket's, with another email, subject or message, \
-         is a `conflict`.\n\n\
+         is a `conflict`. One whose `submittedAt` is before all that the installation keeps (`retention`) \
+         is `too_old`: it would be erased at once.\n\n\
          A bad line is told by its number, never by what it says, and the others are imported. New \
          tickets are open: status, assignee and tags are not taken over.",
         FIELDS.join(", ")

@@ -1,5 +1,6 @@
 //! Tickets out and in over HTTP, by real requests to real processes.
 
+use common::clock::{Clock, SystemClock, rfc3339};
 use serde_json::{Value, json};
 
 use super::ADMIN_TOKEN;
@@ -90,4 +91,36 @@ async fn tickets_go_out_and_come_in_embedded() {
 async fn tickets_go_out_and_come_in_distributed() {
     let backing = Servers::shared().await.backing().await;
     tickets_go_out_and_come_in(&TestSystem::distributed(backing).with_desk().await).await;
+}
+
+/// What is older than tickets are kept is told line by line, and is no ticket.
+async fn nothing_comes_in_that_would_be_erased_at_once(system: &TestSystem) {
+    let line = |message: &str, at: &str| {
+        json!({
+            "name": "Ada", "email": "ada@example.org", "subject": "billing", "message": message,
+            "submittedAt": at,
+        })
+    };
+    let now = rfc3339(SystemClock.now());
+    let text = format!("{}\n{}\n", line("old", "2024-02-29T10:30:00Z"), line("young", &now));
+    let data = sent(system, "", "application/x-ndjson", &text).await.json()["data"].take();
+    assert_eq!((&data["accepted"], &data["rejected"]), (&json!(1), &json!(1)), "{data}");
+    let told = &data["errors"][0];
+    let error = &told["errors"][0];
+    assert_eq!((&told["line"], &error["pointer"]), (&json!(1), &json!("/submittedAt")));
+    assert_eq!(error["code"], "too_old");
+    system.settled(1).await;
+}
+
+#[tokio::test]
+async fn nothing_comes_in_that_would_be_erased_at_once_embedded() {
+    let system = TestSystem::embedded().with_env("SUPPORT_RETENTION", "300d").await;
+    nothing_comes_in_that_would_be_erased_at_once(&system).await;
+}
+
+#[tokio::test]
+async fn nothing_comes_in_that_would_be_erased_at_once_distributed() {
+    let backing = Servers::shared().await.backing().await;
+    let system = TestSystem::distributed(backing).with_env("SUPPORT_RETENTION", "300d");
+    nothing_comes_in_that_would_be_erased_at_once(&system.with_desk().await).await;
 }

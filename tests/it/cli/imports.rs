@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use common::clock::{Clock, SystemClock, rfc3339};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, SqliteConnection};
 
@@ -152,6 +153,36 @@ async fn bad_lines_are_told_by_their_numbers_and_the_exit_code() {
     let told = format!("{bad}6 lines: 2 imported, 0 there before, 4 bad.\n");
     assert_eq!((wet.status.code(), wet.stderr), (Some(1), told));
     counted(&system, 2).await;
+}
+
+/// What is older than tickets are kept is told, and no ticket; embedded and distributed alike, and of a
+/// file that is only looked at.
+async fn nothing_is_imported_that_would_be_erased_at_once(system: &TestSystem, done: &str) {
+    let young =
+        line(1).to_string().replace("2024-02-29T10:30:00.000Z", &rfc3339(SystemClock.now()));
+    let path = file(system, "old.ndjson", format!("{}\n{young}\n", line(0)));
+    for (more, done) in [(&["--dry-run"][..], "would be imported"), (&[], done)] {
+        let output = import(system, &path, more).await;
+        let told = format!("\n2 lines: 1 {done}, 0 there before, 1 bad.\n");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(output.stderr.starts_with("line 1: /submittedAt too_old\n"), "{output:?}");
+        assert!(output.stderr.ends_with(&told), "{output:?}");
+    }
+    counted(system, 1).await;
+}
+
+#[tokio::test]
+async fn nothing_is_imported_that_would_be_erased_at_once_embedded() {
+    let system = TestSystem::embedded().with_env("SUPPORT_RETENTION", "300d").await;
+    system.stop_gracefully().await;
+    nothing_is_imported_that_would_be_erased_at_once(&system, "imported").await;
+}
+
+#[tokio::test]
+async fn nothing_is_imported_that_would_be_erased_at_once_distributed() {
+    let backing = Servers::shared().await.backing().await;
+    let system = TestSystem::distributed(backing).with_env("SUPPORT_RETENTION", "300d").await;
+    nothing_is_imported_that_would_be_erased_at_once(&system, "given to the queue").await;
 }
 
 #[tokio::test]

@@ -15,7 +15,11 @@ fn with(members: &str) -> String {
 }
 
 fn told(text: impl AsRef<[u8]>) -> String {
-    match Line::parse(text.as_ref(), now()) {
+    spelled(Line::parse(text.as_ref(), now(), None))
+}
+
+fn spelled(line: Result<Line, Vec<FieldError>>) -> String {
+    match line {
         Ok(_) => "ok".to_owned(),
         Err(errors) => {
             let told = errors.iter().map(|it| format!("{} {}", it.pointer, it.code));
@@ -29,20 +33,20 @@ fn naming(source: &str) -> Naming {
 }
 
 fn id(text: &str) -> SubmissionId {
-    naming("import").id(&Line::parse(text.as_bytes(), now()).unwrap())
+    naming("import").id(&Line::parse(text.as_bytes(), now(), None).unwrap())
 }
 
 #[test]
 fn a_line_is_a_form_whose_time_may_be_missing() {
-    let line = Line::parse(LINE.as_bytes(), now()).unwrap();
+    let line = Line::parse(LINE.as_bytes(), now(), None).unwrap();
     assert_eq!(line.form.timestamp.as_str(), "2026-11-22T10:30:00.000Z");
     assert_eq!(line.submitted_at, None);
     let line = with(r#""submittedAt":"2024-02-29T23:59:59.1234+01:00""#);
-    let line = Line::parse(line.as_bytes(), now()).unwrap();
+    let line = Line::parse(line.as_bytes(), now(), None).unwrap();
     assert_eq!(line.form.timestamp.as_str(), "2024-02-29T22:59:59.123Z");
     assert_eq!(line.submitted_at, "2024-02-29T22:59:59.123Z".parse().ok());
     let line = with(r#""timestamp":"2024-02-29T23:59:59+01:00","id":7,"status":{}"#);
-    let line = Line::parse(line.as_bytes(), now()).unwrap();
+    let line = Line::parse(line.as_bytes(), now(), None).unwrap();
     assert_eq!(line.form.timestamp.as_str(), "2024-02-29T23:59:59+01:00");
 }
 
@@ -80,9 +84,23 @@ fn everything_that_is_wrong_with_a_line_is_told() {
 }
 
 #[test]
+fn what_is_older_than_tickets_are_kept_is_told() {
+    for (text, expected) in [
+        (with(r#""submittedAt":"2024-02-29T10:29:59.999Z""#), "/submittedAt too_old"),
+        (with(r#""submittedAt":"2024-02-29T10:30:00Z""#), "ok"),
+        // The submitter's own word is no time of ours.
+        (with(r#""timestamp":"2023-02-28T10:30:00Z""#), "ok"),
+        (LINE.to_owned(), "ok"),
+    ] {
+        let oldest = "2024-02-29T10:30:00Z".parse().ok();
+        assert_eq!(spelled(Line::parse(text.as_bytes(), now(), oldest)), expected, "{text}");
+    }
+}
+
+#[test]
 fn a_line_has_one_name_however_often_it_is_read() {
-    let line = Line::parse(LINE.as_bytes(), now()).unwrap();
-    let later = Line::parse(LINE.as_bytes(), now() + chrono::TimeDelta::days(1)).unwrap();
+    let line = Line::parse(LINE.as_bytes(), now(), None).unwrap();
+    let later = Line::parse(LINE.as_bytes(), now() + chrono::TimeDelta::days(1), None).unwrap();
     assert_ne!(line, later, "its time is the one it is read at");
     assert_eq!(naming("import").id(&line), naming("import").id(&later));
     assert_ne!(naming("import").id(&line), naming("impart").id(&line));
@@ -158,7 +176,7 @@ fn a_row_is_read_like_a_line() {
     let table = head("email|number|message|name|subject|userId").unwrap();
     let row = "ada@example.org|SUP-2026-000001|'=1+1|O'Hara|billing|";
     let object = table.object(cells(row)).unwrap();
-    let line = Line::parse(&object, now()).unwrap();
+    let line = Line::parse(&object, now(), None).unwrap();
     assert_eq!(line.form.message.as_str(), "=1+1");
     assert_eq!(line.form.name.as_str(), "O'Hara");
     assert_eq!(line.form.user_id, None, "an empty cell is nothing");
