@@ -3,6 +3,7 @@
 mod flags;
 mod letters;
 mod operator;
+mod people;
 mod transfer;
 
 use std::iter;
@@ -21,6 +22,7 @@ pub use letters::{
     Requeue,
 };
 pub use operator::{AuditCommand, AuditExport, NewToken, Pages, Rotation, TokenCommand};
+pub use people::{PeopleCommand, PersonErasure, PersonExport};
 pub use transfer::{Export, Import};
 
 /// Takes support tickets in, numbers them, stores them, counts them, and loses none.
@@ -157,6 +159,17 @@ Examples:
   supportline dead-letters log"
     )]
     DeadLetters(LetterCommand),
+    /// Tells and erases what is stored about somebody.
+    ///
+    /// Works beside a running installation. Needs its number key, and is put on record before.
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  supportline people export ada@example.org
+  supportline people erase ada@example.org --because 'asked for it, letter of 3 May' --yes"
+    )]
+    People(PeopleCommand),
     Import(Import),
     Export(Export),
     /// Prints a script that completes the command line in a shell.
@@ -192,6 +205,7 @@ impl Command {
             Self::Token(_) => "token",
             Self::Audit(_) => "audit",
             Self::DeadLetters(_) => "dead-letters",
+            Self::People(_) => "people",
             Self::Import(_) => "import",
             Self::Export(_) => "export",
             Self::Completions { .. } => "completions",

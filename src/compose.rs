@@ -44,6 +44,17 @@ pub fn open_spool(config: &Config) -> Result<Option<SpoolDir>, SpoolError> {
     spool.map(|spool| SpoolDir::open(&spool.dir, spool.bytes_max)).transpose()
 }
 
+/// The number key of an installation that is there.
+pub fn existing_number_key(config: &Config) -> anyhow::Result<Arc<NumberKey>> {
+    match &config.backends {
+        Backends::Embedded(settings) => {
+            let key = || secrets::existing_number_key(&settings.data_dir).map(Arc::new);
+            settings.number_key.clone().map_or_else(key, Ok)
+        }
+        Backends::Distributed(settings) => Ok(Arc::clone(&settings.number_key)),
+    }
+}
+
 /// What an operator's commands work with, which make no number.
 pub struct Beside {
     /// Where ports come from.
@@ -84,9 +95,7 @@ impl Installation {
             return Self::open(config).await;
         };
         let backend = embedded::Backend::open_for_audit(folder(&settings.data_dir)).await?;
-        let key = || secrets::existing_number_key(&settings.data_dir).map(Arc::new);
-        let number_key = settings.number_key.clone().map_or_else(key, Ok)?;
-        Ok(Self::of(Arc::new(backend), number_key, None))
+        Ok(Self::of(Arc::new(backend), existing_number_key(config)?, None))
     }
 
     /// Opens it to change what an operator may change, beside the processes that serve it.

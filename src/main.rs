@@ -16,6 +16,7 @@ mod migrate;
 mod operator;
 mod pages;
 mod panics;
+mod people;
 mod prepare;
 mod probe;
 mod probes;
@@ -85,6 +86,7 @@ fn run_with_settings(
         Command::Token(_)
         | Command::Audit(_)
         | Command::DeadLetters(_)
+        | Command::People(_)
         | Command::Import(_)
         | Command::Export(_) => telemetry::start_quietly(config.log_format),
         _ => telemetry::start(config.log_format),
@@ -101,6 +103,7 @@ fn run_with_settings(
             Command::Verify => verify::run(config).await,
             Command::Probe => probe::run(config).await,
             Command::DeadLetters(command) => dead_letters::run(command, config).await,
+            Command::People(command) => people::run(command, config).await,
             Command::Token(command) => tokens::run(command, config).await,
             Command::Import(wanted) => import::run(wanted, config).await,
             Command::Export(wanted) => export::run(wanted, config).await,

@@ -42,6 +42,8 @@ use http::openapi::Chapter;
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
+pub use people::Person;
+
 /// What an operator decides about the desk.
 pub struct Settings {
     /// The bootstrap key of role admin. Without one, or with an empty one, only tokens are admitted.

@@ -131,7 +131,9 @@ pub struct Person {
 }
 
 impl Person {
-    fn of(export: Export) -> Self {
+    /// What was found.
+    #[must_use]
+    pub fn of(export: Export) -> Self {
         Self {
             erased_at: export.erased_at.map(rfc3339),
             tickets: export.tickets.into_iter().map(PersonsTicket::of).collect(),

@@ -185,7 +185,8 @@ fn reason() -> impl TypedValueParser<Value = String> {
     PossibleValuesParser::new(codes.chain(["unknown"]))
 }
 
-fn because(text: &str) -> Result<Because, String> {
+/// Reads why something is done.
+pub(super) fn because(text: &str) -> Result<Because, String> {
     Because::parse(text).map_err(|violation| violation.detail)
 }
 

@@ -6,7 +6,7 @@ use super::invoke;
 use crate::bed::folder::Folder;
 
 /// The commands that take settings.
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 22] = [
     "serve",
     "ingest",
     "desk",
@@ -25,11 +25,14 @@ const COMMANDS: [&str; 20] = [
     "dead-letters requeue",
     "dead-letters discard",
     "dead-letters log",
+    "people export",
+    "people erase",
     "import",
     "export",
 ];
 /// Those that take none.
-const WITHOUT_SETTINGS: [&str; 5] = ["completions", "man", "token", "audit", "dead-letters"];
+const WITHOUT_SETTINGS: [&str; 6] =
+    ["completions", "man", "token", "audit", "dead-letters", "people"];
 
 async fn help(arguments: &[&str]) -> String {
     let folder = Folder::new("help");

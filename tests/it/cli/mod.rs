@@ -13,6 +13,7 @@ mod load;
 mod logs;
 mod one_shot;
 mod pages;
+mod people;
 mod probe;
 mod refusals;
 mod running;
