@@ -24,7 +24,8 @@ use tokio::time::Instant;
 
 use crate::ports::limits::{PartitionKey, Policy, Quota, Standing};
 
-/// Keys at a time, of some fifty bytes each. Beyond this, all clients share 4,096 keys.
+/// Keys at a time, halves of the clients' own, of some thirty bytes each. Beyond this, all clients share
+/// 4,096 keys.
 const KEYS_MAX: usize = 65_536;
 
 /// Before so many keys can have come, sweeping is not worth while.
@@ -40,7 +41,7 @@ pub struct Guard {
     period_ns: u64,
     clock: SinceStart,
     store: Store,
-    limiter: RateLimiter<PartitionKey, Store, SinceStart, NoOpMiddleware<Nanos>>,
+    limiter: RateLimiter<u64, Store, SinceStart, NoOpMiddleware<Nanos>>,
     keys_max: usize,
     /// How many may come until the next sweep.
     until_sweep: AtomicUsize,
@@ -141,7 +142,7 @@ impl Guard {
     }
 
     /// The key to count under, which may be the last before a sweep.
-    fn counted(&self, key: PartitionKey) -> PartitionKey {
+    fn counted(&self, key: PartitionKey) -> u64 {
         if self.until_sweep.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.limiter.retain_recent();
             let keys = self.limiter.len();
@@ -152,8 +153,9 @@ impl Guard {
         self.folded(key)
     }
 
-    fn folded(&self, key: PartitionKey) -> PartitionKey {
-        if self.is_full.load(Ordering::Relaxed) { key.folded() } else { key }
+    fn folded(&self, key: PartitionKey) -> u64 {
+        let key = if self.is_full.load(Ordering::Relaxed) { key.folded() } else { key };
+        key.half()
     }
 }
 
@@ -171,12 +173,12 @@ impl Clock for SinceStart {
 
 /// What `governor` remembers, shared with it, so that it can be looked at and put right.
 #[derive(Clone, Default)]
-struct Store(Arc<HashMapStateStore<PartitionKey>>);
+struct Store(Arc<HashMapStateStore<u64>>);
 
 impl StateStore for Store {
-    type Key = PartitionKey;
+    type Key = u64;
 
-    fn measure_and_replace<T, F, E>(&self, key: &PartitionKey, f: F) -> Result<T, E>
+    fn measure_and_replace<T, F, E>(&self, key: &u64, f: F) -> Result<T, E>
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
@@ -184,7 +186,7 @@ impl StateStore for Store {
     }
 }
 
-impl ShrinkableKeyedStateStore<PartitionKey> for Store {
+impl ShrinkableKeyedStateStore<u64> for Store {
     fn retain_recent(&self, drop_below: Nanos) {
         self.0.retain_recent(drop_below);
         self.0.shrink_to_fit();
