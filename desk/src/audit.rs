@@ -8,7 +8,6 @@ use axum::{
     http::{HeaderValue, header, request::Parts},
     response::Response,
 };
-use chrono::{DateTime, Utc};
 use common::{
     audit::{self, Excerpt, Places, Reading},
     domain::{ActionKind, Record, RuleViolation},
@@ -105,6 +104,7 @@ fn reference(text: &str) -> Result<Reference, RuleViolation> {
 mod tests {
     use std::time::Duration;
 
+    use chrono::DateTime;
     use common::domain::{Actor, OperatorAction, Origin, Role};
     use http::condition::STORE_WAIT;
     use http_body_util::BodyExt;

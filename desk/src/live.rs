@@ -118,7 +118,7 @@ fn open(
         place: place.map_err(|_| Problem::TooManySubscribers)?,
         told: desk.live.told.subscribe(),
         desk: Arc::clone(desk),
-        stay: Stay::of(&principal),
+        stay: Stay::of(principal),
         only,
         begins: true,
     };

@@ -124,6 +124,7 @@ impl ContestedDesk {
                 guesses: None,
             },
             number_key: number_key(),
+            retention: None,
         };
         let stop = CancellationToken::new();
         let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));

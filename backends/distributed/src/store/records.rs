@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use common::{
-    domain::Record,
+    domain::{Record, SubmissionId},
     ports::{
         actions::RecordedAction,
         events::Cursor,
@@ -56,7 +56,8 @@ impl Records for Store {
         match record {
             Record::Tickets => {
                 let statement = include_str!("../../sql/read_changes_of_ticket.sql");
-                let query = placed(statement, after, limit).bind(ticket.id.map(|id| id.as_uuid()));
+                let query =
+                    placed(statement, after, limit).bind(ticket.id.map(SubmissionId::as_uuid));
                 let rows: Vec<ChangeRow> = self.fetch(query).await?;
                 rows.into_iter().map(RecordEntry::try_from).collect()
             }
