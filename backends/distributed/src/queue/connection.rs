@@ -59,14 +59,21 @@ async fn begin(channel: &Channel, queue: &str, prefetch: u16) -> Result<Consumer
 }
 
 /// Longest frame where only messages of ours come and go, unless the address says another: the client keeps
-/// two buffers of 32 frames for each connection. A message's properties travel in one frame, so where
-/// strangers' messages are consumed, or buried as they came, it is the broker's own, 128 KiB as a rule.
+/// two buffers of 32 frames for each connection.
 const FRAME_BYTES_OF_OURS: u32 = 32 * 1_024;
+
+/// The same where strangers' messages are consumed, or buried as they came: a message's properties travel in
+/// one frame, and a broker's are of 128 KiB unless it is told otherwise. A client that is not told either
+/// learns it from the broker, and grows its buffers then, writing all over them: eight mebibytes that are
+/// there at once, and not only once that much has come.
+const FRAME_BYTES: u32 = 128 * 1_024;
 
 /// Opens a connection that does not try to repair itself.
 pub(super) async fn connect(uri: &AMQPUri, name: &'static str) -> Result<Connection, Cause> {
+    let mut uri = uri.clone();
+    uri.query.frame_max.get_or_insert(FRAME_BYTES);
     let properties = ConnectionProperties::default().with_connection_name(name.into());
-    let connecting = Connection::connect_uri(uri.clone(), properties);
+    let connecting = Connection::connect_uri(uri, properties);
     let connected = answered(connecting).await;
     let counter = if connected.is_ok() { BROKER_CONNECTIONS } else { BROKER_FAILURES };
     counter.increment(&[("connection", name)]);
