@@ -321,7 +321,7 @@ async fn who_stays_while_nobody_can_tell_does_so_for_a_minute() {
         assert!(stage.access.still_admits(&mut visitor, SECOND).await);
         let confirmed_at = Instant::now();
         *stage.store.mood.lock().unwrap() = mood;
-        while confirmed_at.elapsed() < UNCONFIRMED_MAX - STORE_WAIT {
+        while confirmed_at.elapsed() + STORE_WAIT < UNCONFIRMED_MAX {
             assert!(stage.access.still_admits(&mut visitor, SECOND).await);
             tokio::time::advance(SECOND).await;
         }
