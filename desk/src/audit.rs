@@ -13,13 +13,13 @@ use common::{
     domain::{ActionKind, Record, RuleViolation},
     ports::{cases::Reference, store::StoreError},
 };
-use http::{auth::Principal, problem::Problem};
+use http::{auth::Principal, condition::in_time, problem::Problem};
 
 use crate::{
     desk::Desk,
     fields::{Fields, one_of, text},
     times::{between, time},
-    transfer::{Patience, Pieces, Transfer, in_time},
+    transfer::{Patience, Pieces, Transfer},
 };
 
 /// Longest name of an actor, in characters: more than any has.

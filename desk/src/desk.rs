@@ -24,7 +24,7 @@ use common::{
 };
 use http::{
     auth::{Access, Principal},
-    condition::Condition,
+    condition::{Condition, in_time},
     guesses::Guesses,
     problem::Problem,
     request::Around,
@@ -33,7 +33,7 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::{REQUEST_WAIT, Settings, gate::Gate, listing::Cursors, live::Live, transfer::in_time};
+use crate::{REQUEST_WAIT, Settings, gate::Gate, listing::Cursors, live::Live};
 
 /// Exports and imports at a time, and people told or erased. Each reads or writes as fast as it can be
 /// taken, beside everybody else's work.

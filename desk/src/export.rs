@@ -13,12 +13,12 @@ use common::{
         store::StoreError,
     },
 };
-use http::answer::rfc3339;
+use http::{answer::rfc3339, condition::in_time};
 use serde::Serialize;
 
 use crate::{
     cell::{guarded, write_row},
-    transfer::{Patience, in_time},
+    transfer::Patience,
 };
 
 pub use query::moment;

@@ -10,14 +10,10 @@ use common::{chain, ports::store::StoreError};
 use futures_util::stream;
 use http::{
     auth::{Principal, Stay},
-    condition::{NoAnswer, STORE_WAIT},
     problem::Problem,
 };
 use thiserror::Error;
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{sleep, timeout},
-};
+use tokio::{sync::OwnedSemaphorePermit, time::sleep};
 
 use crate::{desk::Desk, live::STANDING_AGE_MAX};
 
@@ -47,14 +43,6 @@ impl Patience {
         }
         Ok(())
     }
-}
-
-/// What the store says, if it says so in time.
-pub async fn in_time<T>(
-    answer: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    let answer = timeout(STORE_WAIT, answer).await;
-    answer.unwrap_or_else(|_| Err(StoreError::Unavailable(NoAnswer.into())))
 }
 
 /// What is sent, one piece after the other.

@@ -16,6 +16,7 @@ use common::{
     letters::Pace,
     ports::dead_letters::{Filter, LetterId, Selection},
 };
+use http::query::number;
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
@@ -118,15 +119,6 @@ fn codes(text: &str) -> Result<BTreeSet<String>, RuleViolation> {
 /// `limit`.
 pub fn limit(fields: &mut Fields) -> u32 {
     fields.optional("limit", text(|text| number(text, LIMIT_MAX))).unwrap_or(LIMIT_DEFAULT)
-}
-
-/// A whole number from 1 on.
-pub fn number(text: &str, max: u32) -> Result<u32, RuleViolation> {
-    let number = text.bytes().all(|it| it.is_ascii_digit()).then(|| text.parse().ok()).flatten();
-    let detail = || format!("must be a whole number from 1 to {max}");
-    number
-        .filter(|number| (1..=max).contains(number))
-        .ok_or_else(|| RuleViolation::new("out_of_range", detail()))
 }
 
 /// `because`, where somebody must say why.

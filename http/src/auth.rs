@@ -8,16 +8,16 @@ use chrono::{DateTime, Utc};
 use common::{
     clock::Clock,
     domain::{Name, Origin, Role, Standing, TokenDigest, TokenId},
-    ports::{limits, store::StoreError, tokens::TokenReader},
+    ports::{limits, tokens::TokenReader},
     trace::Trace,
 };
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::{
-    condition::{Condition, NoAnswer, STORE_WAIT},
+    condition::{Condition, in_time},
     guesses::{Guesses, Looked},
     problem::Problem,
 };
@@ -166,9 +166,9 @@ impl Access {
         if stay.asked_at.elapsed() < age_max {
             return true;
         }
-        let answer = timeout(STORE_WAIT, self.tokens.find(id)).await;
+        let answer = in_time(self.tokens.find(id)).await;
         stay.asked_at = Instant::now();
-        let Ok(Ok(found)) = answer else {
+        let Ok(found) = answer else {
             return stay.confirmed_at.elapsed() < UNCONFIRMED_MAX;
         };
         stay.confirmed_at = stay.asked_at;
@@ -197,9 +197,10 @@ impl Access {
 
     async fn look_up(&self, digest: TokenDigest) -> Result<Principal, Problem> {
         let id = digest.id();
-        let found = timeout(STORE_WAIT, self.tokens.find(&id)).await;
-        let found = found.unwrap_or_else(|_| Err(StoreError::Unavailable(NoAnswer.into())));
-        let found = self.look_ups.note(found).map_err(|_| Problem::Unavailable)?;
+        let found = self
+            .look_ups
+            .note(in_time(self.tokens.find(&id)).await)
+            .map_err(|_| Problem::Unavailable)?;
         let now = self.clock.now();
         let token = found
             .filter(|token| token.digest == digest && token.standing(now) == Standing::Active)

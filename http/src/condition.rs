@@ -7,7 +7,8 @@ use std::{
     time::Duration,
 };
 
-use common::chain;
+use common::{chain, ports::store::StoreError};
+use tokio::time::timeout;
 
 /// How long the store may take, so that a caller has the answer within two seconds.
 pub const STORE_WAIT: Duration = Duration::from_millis(1_800);
@@ -58,6 +59,14 @@ impl Condition {
         }
         result
     }
+}
+
+/// What the store says, if it says so within [`STORE_WAIT`].
+pub async fn in_time<T>(
+    answer: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let answer = timeout(STORE_WAIT, answer).await;
+    answer.unwrap_or_else(|_| Err(StoreError::Unavailable(NoAnswer.into())))
 }
 
 /// Something did not answer within its deadline.

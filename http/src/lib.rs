@@ -15,6 +15,7 @@ pub mod guesses;
 pub mod measure;
 pub mod openapi;
 pub mod problem;
+pub mod query;
 pub mod request;
 pub mod server;
 pub mod sse;

@@ -9,6 +9,7 @@ use common::{
     domain::{Role, RuleViolation},
     ports::events::Cursor,
 };
+use http::query::number;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -18,7 +19,7 @@ use crate::{
     lookup::in_time,
     openapi::replay::EventSchema,
     problem::{Problem, Success},
-    query::{Query, number},
+    query::Query,
 };
 
 pub const LIMIT_DEFAULT: u32 = 100;

@@ -12,9 +12,9 @@ use common::{
         store::StoreError,
     },
 };
-use tokio::{sync::Mutex, time::timeout};
+use tokio::sync::Mutex;
 
-use crate::condition::{Condition, NoAnswer, STORE_WAIT};
+use crate::condition::{Condition, in_time};
 
 /// What is tallied of days, the earliest first; of some nothing is.
 pub type Told = Vec<(NaiveDate, Arc<DayTally>)>;
@@ -46,8 +46,7 @@ impl History {
         first: NaiveDate,
         statistics: &Statistics,
     ) -> Result<Told, StoreError> {
-        let told = timeout(STORE_WAIT, self.told(first, statistics)).await;
-        self.reads.note(told.unwrap_or_else(|_| Err(StoreError::Unavailable(NoAnswer.into()))))
+        self.reads.note(in_time(self.told(first, statistics)).await)
     }
 
     async fn told(&self, first: NaiveDate, statistics: &Statistics) -> Result<Told, StoreError> {

@@ -13,13 +13,12 @@ use common::{
     ports::store::StoreError,
 };
 use serde::Serialize;
-use tokio::time::timeout;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
     answer::{enveloped, rfc3339},
-    condition::{NoAnswer, STORE_WAIT},
+    condition,
     echo::Queued,
     edge::Edge,
     openapi::schemas::{Id, Number, PriorityWord, StatusWord, SubjectWord, Time, one_of},
@@ -88,9 +87,7 @@ pub async fn in_time<T>(
     edge: &Edge,
     read: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, Problem> {
-    let read = timeout(STORE_WAIT, read).await;
-    let read = read.unwrap_or_else(|_| Err(StoreError::Unavailable(NoAnswer.into())));
-    edge.look_ups.note(read).map_err(|_| Problem::Unavailable)
+    edge.look_ups.note(condition::in_time(read).await).map_err(|_| Problem::Unavailable)
 }
 
 /// An id that an instance with our key issued, and that is not in the store, is on its way there.

@@ -1,7 +1,7 @@
 //! The parameters of a query, each taken through its rule. Everything that is wrong is told at once;
 //! parameters that are not known are ignored.
 
-use std::{borrow::Cow, fmt::Display, str::FromStr};
+use std::borrow::Cow;
 
 use common::domain::RuleViolation;
 use url::form_urlencoded;
@@ -43,16 +43,4 @@ impl<'a> Query<'a> {
     pub fn finish(self) -> Result<(), Problem> {
         if self.errors.is_empty() { Ok(()) } else { Err(Problem::InvalidParameters(self.errors)) }
     }
-}
-
-/// A whole number from 1 on.
-pub fn number<T>(text: &str, max: T) -> Result<T, RuleViolation>
-where
-    T: Copy + FromStr + PartialOrd + Display + From<u8>,
-{
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit()).then_some(text);
-    let number = digits.and_then(|digits| digits.parse().ok());
-    number.filter(|number| (&T::from(1)..=&max).contains(&number)).ok_or_else(|| {
-        RuleViolation::new("out_of_range", format!("must be a whole number from 1 to {max}"))
-    })
 }

@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::condition::{Condition, NoAnswer, STORE_WAIT};
+use crate::condition::{Condition, NoAnswer, in_time};
 
 /// How long a copy serves everybody who asks: five reads a second, whatever the traffic.
 const COPY_AGE_MAX: Duration = Duration::from_millis(200);
@@ -79,8 +79,7 @@ impl Snapshots {
 
     /// The counts, or an error if not even the store told them in time.
     pub async fn latest(&self) -> Result<Snapshot, StoreError> {
-        let read = timeout(STORE_WAIT, self.read()).await;
-        self.reads.note(read.unwrap_or_else(|_| Err(StoreError::Unavailable(NoAnswer.into()))))
+        self.reads.note(in_time(self.read()).await)
     }
 
     async fn read(&self) -> Result<Snapshot, StoreError> {
@@ -133,7 +132,10 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
-    use crate::doubles::{Mood, Stage};
+    use crate::{
+        condition::STORE_WAIT,
+        doubles::{Mood, Stage},
+    };
 
     fn milliseconds(count: u64) -> Duration {
         Duration::from_millis(count)

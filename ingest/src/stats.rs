@@ -10,6 +10,7 @@ use chrono::NaiveDate;
 use common::domain::{
     DAYS_MAX, Day, Done, Priority, Role, RuleViolation, Statistics, Status, Subject, Times,
 };
+use http::query::number;
 use serde::{Serialize, Serializer};
 use utoipa::{ToSchema, openapi::Object};
 
@@ -22,7 +23,7 @@ use crate::{
     edge::Edge,
     openapi::schemas::{self, Time},
     problem::{Problem, Success},
-    query::{Query, number},
+    query::Query,
     snapshot::{Snapshot, Source},
 };
 

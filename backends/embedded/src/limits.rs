@@ -339,6 +339,7 @@ mod tests {
         assert_eq!((0..all).filter(|_| take(&limiter, 1)).count(), 1);
         assert_eq!(logs(), 1, "what is over is forgotten");
     }
+
     #[test]
     fn a_client_that_comes_once_takes_fifty_bytes() {
         // A byte of the table's own.

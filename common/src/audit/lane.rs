@@ -47,12 +47,11 @@ struct Search {
 
 impl Lane {
     pub fn new(record: Record, read_to: Cursor, excerpt: &Excerpt) -> Self {
-        let search = |from| Search { from, low: 0, high: None, place: Cursor::START };
         // What is on record of one ticket is found at once.
         let from = excerpt.from.filter(|_| excerpt.ticket.is_none());
         let state = match from {
             _ if excerpt.record.is_some_and(|wanted| wanted != record) => State::Ended,
-            Some(from) => State::Seeking(search(from)),
+            Some(from) => State::Seeking(Search { from, low: 0, high: None, place: Cursor::START }),
             None => State::Reading,
         };
         Self { record, read_to, waiting: VecDeque::new(), state }

@@ -6,12 +6,13 @@ use chrono::{DateTime, Utc};
 use common::domain::{
     Assignment, Filters, Name, RuleViolation, Search, Sort, Tag, TicketQuery, UnknownWord,
 };
+use http::query::number;
 
 use super::cursor::Cursors;
 use crate::{
     fields::{Fields, text},
     times::{between, time},
-    wanted::{number, switch},
+    wanted::switch,
 };
 
 /// How many tickets are listed unless another number is asked for.

@@ -19,8 +19,11 @@ use common::{
 };
 use tokio::time::Instant;
 
+use common::ports::store::StoreError;
+
 use super::*;
 use crate::client::Peer;
+use crate::condition::STORE_WAIT;
 
 const EVERY_ROLE: &[Role] = Role::ALL;
 const ADMIN_TOKEN: &str = "s3cret";
