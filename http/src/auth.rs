@@ -159,7 +159,11 @@ impl Access {
     /// `age_max`. That a token's time is over is known without one. While the store says nothing they
     /// would, for as long as [`UNCONFIRMED_MAX`].
     pub async fn still_admits(&self, stay: &mut Stay, age_max: Duration) -> bool {
-        let Some(id) = &stay.token else { return true };
+        let Some(id) = &stay.token else {
+            // The bootstrap key ends with the process. To ask is done with all the same.
+            stay.asked_at = Instant::now();
+            return true;
+        };
         if stay.expires_at.is_some_and(|expires_at| expires_at <= self.clock.now()) {
             return false;
         }

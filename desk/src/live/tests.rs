@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use chrono::DateTime;
 use common::{
@@ -9,6 +9,7 @@ use common::{
     trace::Trace,
 };
 use http_body_util::BodyExt;
+use tokio::time::timeout;
 
 use super::STANDING_CHECK;
 use crate::doubles::{ADMIN_TOKEN, Stage};
@@ -74,6 +75,21 @@ async fn who_follows_one_ticket_hears_of_no_other() {
     stage.feed.0.send(event(uuid::Uuid::from_u128(99).into())).unwrap();
     stage.feed.0.send(event(id)).unwrap();
     assert!(stream.next().await.unwrap().contains(&id.to_string()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_holds_the_bootstrap_key_hears_for_as_long_as_they_like() {
+    let stage = Stage::new();
+    let mut stream = Stream::open(&stage, ALL, ADMIN_TOKEN).await;
+    assert!(stream.next().await.unwrap().contains("event: gap"));
+    for _ in 0..3 {
+        // Somebody who asks in a loop whether they may stay would let no time pass.
+        let silence = timeout(STANDING_CHECK + Duration::from_secs(1), stream.next()).await;
+        assert!(silence.is_err(), "{silence:?}");
+        let id = stage.cases.add("SUP-2026-000001", DateTime::UNIX_EPOCH);
+        stage.feed.0.send(event(id)).unwrap();
+        assert!(stream.next().await.unwrap().contains("event: change"));
+    }
 }
 
 #[tokio::test(start_paused = true)]
