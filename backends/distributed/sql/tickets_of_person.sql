@@ -3,7 +3,8 @@
 --
 -- Of what is taken in to be searched an index names those of an address. What is not yet, the audit entries
 -- behind the place of the search tell of: little, unless the search is far behind. Both are of one snapshot,
--- so nothing is on its way from one to the other.
+-- so nothing is on its way from one to the other. Where the place is another server's, behind all transactions
+-- of this one, nothing is taken in any more, and every ticket is looked at.
 WITH candidates AS MATERIALIZED (
     SELECT ticket_id
     FROM ticket_search
@@ -18,6 +19,12 @@ WITH candidates AS MATERIALIZED (
             (SELECT position FROM search_progress)
         )
         AND kind = 'ticket.created'
+    UNION ALL
+    SELECT id
+    FROM tickets
+    WHERE
+        (SELECT transaction_id >= pg_snapshot_xmax(pg_current_snapshot()) FROM search_progress)
+        AND lower(email COLLATE "C") = $1
 )
 -- Once, where what was taken in is taken in anew.
 SELECT DISTINCT theirs.id, theirs.version

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::DateTime;
-use common::clock::{SystemClock, SystemEntropy};
+use common::clock::{Clock, SystemClock, SystemEntropy};
 use common::domain::{Event, EventId, Record};
 use common::ports::backend::WorkerPorts;
 use common::ports::events::{Cursor, EventPublishError, EventPublisher};
@@ -284,6 +284,33 @@ async fn a_dump_in_another_server_is_noticed_and_can_be_translated() {
     store(&it, 8..9).await;
     let all = entries(&*worker.records, 9).await;
     assert_eq!(all[..8], under, "what comes later is behind it");
+}
+
+/// There nothing is taken in to be searched any more, and nothing is behind the place either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_found_where_the_place_of_the_search_is_another_servers() {
+    let it = Installation::on(Servers::shared().await.backing().await);
+    it.backend.migrate().await.unwrap();
+    store(&it, 0..3).await;
+    let search = it.backend.worker().await.search;
+    let mut taken_in = 0;
+    until(DEADLINE, "all are taken in", async || {
+        taken_in += search.take_in(100).await.unwrap();
+        taken_in == 3
+    })
+    .await;
+    it.tamper(
+        "UPDATE search_progress \
+         SET transaction_id = (transaction_id::text::bigint + 4000000000)::text::xid8",
+    )
+    .await;
+    store(&it, 3..5).await;
+    let people = it.backend.operator().await.people;
+    for ticket in tickets(0..5) {
+        let address = &ticket.submission.form.email;
+        let found = people.tickets_of(address, SystemClock.now(), None, 100).await.unwrap();
+        assert_eq!(found.len(), 1, "{:?}", ticket.number);
+    }
 }
 
 /// What there is of the record of tickets, once nothing can be put before so many any more.
