@@ -16,10 +16,10 @@ use common::{
     ports::limits::{Decision, Limiter, PartitionKey, Policy, Quota, Rule, Slot, Standing, Tally},
 };
 
-/// Logs at a time, each a client's under a policy, and as many as their table holds before it doubles.
-/// Beyond this, clients that come new share 4,096 logs. With one entry a log has some 50 bytes: 13 MB at
-/// most of clients that come once, which may be 380 a second.
-const LOGS_MAX: usize = 229_376;
+/// Logs at a time, each a client's under a policy. Beyond this, clients that come new share 4,096 logs of a
+/// policy: together as many as half a table of 2^19 places can hold, which is as long as it does not double.
+/// With one entry a log has some 50 bytes: 26 MB of clients that come once, which may be 375 a second.
+const LOGS_MAX: usize = 229_376 - 4_096;
 
 /// Before so many logs can have come, sweeping is not worth while.
 const SWEEP_MIN: usize = 1_024;
@@ -27,15 +27,14 @@ const SWEEP_MIN: usize = 1_024;
 /// An exact sliding log for each client and policy.
 pub struct MemoryLimiter {
     clock: Arc<dyn Clock>,
-    logs_max: usize,
     memory: Mutex<Memory>,
 }
 
 /// The last of them has the highest number.
 const POLICIES: usize = Policy::Guesses as usize + 1;
 
-#[derive(Default)]
 struct Memory {
+    logs_max: usize,
     policies: [Logs; POLICIES],
     /// Since the last sweep.
     requests: usize,
@@ -176,8 +175,13 @@ fn window(quota: Quota) -> i64 {
 }
 
 impl Memory {
+    fn of(logs_max: usize) -> Self {
+        Self { logs_max, policies: <[Logs; POLICIES]>::default(), requests: 0 }
+    }
+
     /// The client's log under the rule, brought up to date.
     fn log(&mut self, key: PartitionKey, rule: &Rule, now: i64) -> &mut Log {
+        let key = self.key(key, rule);
         let logs = &mut self.policies[rule.policy as usize];
         let window = window(rule.quota);
         logs.window = logs.window.max(window);
@@ -202,15 +206,15 @@ impl Memory {
         }
     }
 
-    /// The key itself, as long as there is room for another log.
-    fn key(&self, key: PartitionKey, rules: &[Rule], logs_max: usize) -> PartitionKey {
-        let logs = |rule: &Rule| &self.policies[rule.policy as usize].of_clients;
-        let is_known = rules.iter().all(|rule| logs(rule).contains_key(&key));
-        if is_known || self.count() < logs_max { key } else { key.folded() }
+    /// Under which key the client's log is: its own, where it has one or there is room for another.
+    fn key(&self, key: PartitionKey, rule: &Rule) -> PartitionKey {
+        let is_known = self.policies[rule.policy as usize].of_clients.contains_key(&key);
+        if is_known || self.count() < self.logs_max { key } else { key.folded() }
     }
 
     fn forget_empty(&mut self, key: PartitionKey, rules: &[Rule]) {
         for rule in rules {
+            let key = self.key(key, rule);
             let logs = &mut self.policies[rule.policy as usize].of_clients;
             if logs.get(&key).is_some_and(|log| log.entries().is_empty()) {
                 logs.remove(&key);
@@ -244,7 +248,7 @@ impl MemoryLimiter {
     /// Goes by this clock, which must not jump.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, logs_max: LOGS_MAX, memory: Mutex::default() }
+        Self { clock, memory: Mutex::new(Memory::of(LOGS_MAX)) }
     }
 
     fn decide(&self, verb: Verb, key: PartitionKey, rules: &[Rule], slot: Slot) -> Decision {
@@ -252,7 +256,6 @@ impl MemoryLimiter {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now().timestamp_micros();
         memory.sweep(now);
-        let key = memory.key(key, rules, self.logs_max);
         let plans: Vec<_> =
             rules.iter().map(|rule| memory.log(key, rule, now).plan(verb, rule, slot)).collect();
         let is_refused = plans.iter().any(|plan| plan.excess > 0);
@@ -290,7 +293,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use chrono::{DateTime, TimeDelta, Utc};
-    use common::ports::limits::Policy::Create;
+    use common::ports::limits::Policy::{Create, Guesses, Stats};
     use uuid::Uuid;
 
     use super::*;
@@ -311,38 +314,63 @@ mod tests {
 
     fn limiter(logs_max: usize) -> (Arc<Hand>, MemoryLimiter) {
         let hand = Arc::new(Hand(Mutex::new("2026-11-22T10:30:00Z".parse().unwrap())));
-        (hand.clone(), MemoryLimiter { logs_max, ..MemoryLimiter::new(hand) })
+        (hand.clone(), MemoryLimiter { clock: hand, memory: Mutex::new(Memory::of(logs_max)) })
     }
 
-    fn rule() -> Rule {
-        Rule { policy: Create, quota: Quota { count: 1, window: Duration::from_mins(10) }, cost: 1 }
+    fn rule(policy: Policy, cost: u32) -> Rule {
+        Rule { policy, quota: Quota { count: 1, window: Duration::from_mins(10) }, cost }
     }
 
-    fn take(limiter: &MemoryLimiter, number: u128) -> bool {
+    fn take(limiter: &MemoryLimiter, number: u128, rules: &[Rule]) -> bool {
         static SLOTS: AtomicU64 = AtomicU64::new(0);
-        let spread = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) << 64;
-        let key = PartitionKey::new(Uuid::from_u128(spread).into_bytes());
         let slot = Slot(Uuid::from_u128(SLOTS.fetch_add(1, Ordering::Relaxed).into()));
-        limiter.decide(Verb::Take, key, &[rule()], slot).is_admitted()
+        limiter.decide(Verb::Take, key(number), rules, slot).is_admitted()
+    }
+
+    fn key(number: u128) -> PartitionKey {
+        let spread = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) << 64;
+        PartitionKey::new(Uuid::from_u128(spread).into_bytes())
     }
 
     #[test]
     fn memory_is_bounded_and_nobody_goes_uncounted_when_it_is_full() {
         let (hand, limiter) = limiter(5_000);
-        let all = 20_000;
-        let admitted = (0..all).filter(|number| take(&limiter, *number)).count();
+        let (all, once) = (20_000, [rule(Create, 1)]);
+        let admitted = (0..all).filter(|number| take(&limiter, *number, &once)).count();
         let logs = || limiter.memory.lock().unwrap().count();
         assert_eq!(admitted, logs());
         assert!(logs() <= 5_000 + 4_096, "{}", logs());
-        assert!((0..all).all(|number| !take(&limiter, number)));
+        assert!((0..all).all(|number| !take(&limiter, number, &once)));
         hand.turn(600);
-        assert_eq!((0..all).filter(|_| take(&limiter, 1)).count(), 1);
+        assert_eq!((0..all).filter(|_| take(&limiter, 1, &once)).count(), 1);
         assert_eq!(logs(), 1, "what is over is forgotten");
     }
 
     #[test]
-    fn a_client_that_comes_once_takes_fifty_bytes() {
-        // A byte of the table's own.
-        assert_eq!(size_of::<(PartitionKey, Log)>() + 1, 49);
+    fn who_has_a_log_under_one_rule_shares_none_under_it_when_memory_is_full() {
+        let (_, limiter) = limiter(101);
+        let (one, look) = (rule(Stats, 1), rule(Guesses, 0));
+        assert!(take(&limiter, 0, &[one, look]));
+        assert!((1..=100).all(|number| take(&limiter, number, &[rule(Guesses, 1)])));
+        assert!(!take(&limiter, 0, &[one, look]), "what was counted before counts");
+        let looked = limiter.decide(Verb::Take, key(1), &[one, look], Slot(Uuid::nil()));
+        assert!(looked.is_admitted());
+        assert_eq!(looked.standings[1].remaining, 0, "and so does what was guessed before");
+    }
+
+    #[test]
+    fn clients_that_come_once_take_26_megabytes_however_many_and_however_long() {
+        let (hand, limiter) = limiter(LOGS_MAX);
+        for number in 0..3 * LOGS_MAX as u128 {
+            take(&limiter, number, &[rule(Create, 1)]);
+            if number % 100_000 == 0 {
+                hand.turn(150);
+            }
+        }
+        // A table has a byte more for each place, and fills seven of eight.
+        let memory = limiter.memory.lock().unwrap();
+        let capacity = memory.policies.iter().map(|logs| logs.of_clients.capacity()).sum::<usize>();
+        let bytes = capacity * 8 / 7 * (size_of::<(PartitionKey, Log)>() + 1);
+        assert!(bytes < 26_000_000, "{bytes}");
     }
 }
