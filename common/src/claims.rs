@@ -12,9 +12,10 @@ use crate::{
     ports::claims::{ClaimName, Claimed},
 };
 
-/// The most claims remembered by an installation that has them nowhere else, in less than 20 megabytes:
-/// seven eighths of a power of two, beyond which the table doubles. Beyond it the oldest are forgotten: a
-/// form that is sent twice is two tickets then, and a key is known by the store alone.
+/// The most claims remembered by an installation that has them nowhere else, in less than 20 megabytes: as
+/// many as half a table of 2^19 places can hold. With more, and with what was removed having left its marks,
+/// it would double. Beyond it the oldest are forgotten: a form that is sent twice is two tickets then, and a
+/// key is known by the store alone.
 pub const CLAIMS_MAX: usize = 229_376;
 
 /// The same of one that only stands in, in a quarter of that.
@@ -224,16 +225,15 @@ impl Kept {
 
     fn write(&mut self, claim: Written, now: u64, claims_max: usize) {
         let half = half(claim.name);
-        let written = u32::try_from(self.written.len()).unwrap_or(u32::MAX);
-        let earlier = self.places.insert(half, self.before.wrapping_add(written));
+        let earlier = self.places.remove(&half);
         if let Some(earlier) = earlier.and_then(|place| self.at(place)) {
             earlier.hold_until = 0;
         }
-        self.written.push_back(claim);
         if self.written.len() >= self.sweep_at {
-            self.sweep(now);
+            self.sweep(now, claims_max);
         }
-        while self.places.len() > claims_max
+        // Before there is one more: the table must not grow for it.
+        while self.places.len() >= claims_max
             && let Some(oldest) = self.written.pop_front()
         {
             self.before = self.before.wrapping_add(1);
@@ -241,16 +241,19 @@ impl Kept {
                 self.places.remove(&self::half(oldest.name));
             }
         }
+        let written = u32::try_from(self.written.len()).unwrap_or(u32::MAX);
+        self.places.insert(half, self.before.wrapping_add(written));
+        self.written.push_back(claim);
     }
 
     /// Forgets what has had its time, or was released or written again. Done after as many writes
-    /// as there are claims, so that what it costs is a few steps a write.
-    fn sweep(&mut self, now: u64) {
+    /// as there are claims, or a seventh of the most, so that what it costs is a few steps a write.
+    fn sweep(&mut self, now: u64, claims_max: usize) {
         self.written.retain(|written| written.until() > now);
         self.before = 0;
         self.places.clear();
         self.places.extend(self.written.iter().map(|it| half(it.name)).zip(0..));
-        self.sweep_at = (2 * self.written.len()).max(SWEEP_MIN);
+        self.sweep_at = (2 * self.written.len()).min(claims_max / 7 * 8).max(SWEEP_MIN);
     }
 }
 
@@ -330,11 +333,19 @@ mod tests {
     #[test]
     fn all_that_is_remembered_takes_less_than_20_megabytes() {
         let claims = LocalClaims::default();
-        for number in 0..3 * CLAIMS_MAX as u128 {
-            claims.claim(ClaimName(number.to_le_bytes()), id(number), LONG);
+        let name = |number: u128| ClaimName(number.to_le_bytes());
+        for number in 0..5 * CLAIMS_MAX as u128 {
+            claims.claim(name(number), id(number), LONG);
+            if number % 4 == 0 {
+                claims.release(name(number), id(number));
+            }
+            // Written again, and so the youngest.
+            if let Some(claim) = claims.find(name(number / 2)) {
+                claims.note(name(number / 2), claim);
+            }
         }
         let kept = claims.kept();
-        assert_eq!(kept.places.len(), CLAIMS_MAX);
+        assert!(kept.places.len() >= CLAIMS_MAX - 1);
         // A table has a byte more for each place, and fills seven of eight.
         let place_bytes = size_of::<(u64, u32)>() + 1;
         let table_bytes = kept.places.capacity() * 8 / 7 * place_bytes;
