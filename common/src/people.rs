@@ -1,12 +1,16 @@
 //! The office of people's data: what is stored about somebody, told and erased, on record.
 //!
-//! A person is an address, in whatever case. What somebody does here is on record before it is done,
+//! A person is an address, in whatever case of its letters from A to Z: databases fold others by rules of their
+//! own, and an erasure must find what was stored under another's. What somebody does here is on record before it is done,
 //! under a keyed hash of the address: the record must not keep what was erased.
 
 mod mention;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -222,11 +226,12 @@ impl PeopleOffice {
         if !self.erase_tickets(email, now, order, time, &mut erased.tickets).await? {
             return Ok(());
         }
-        let reader = Reader { office: self, email, order };
+        let reader = Reader { office: self, email, order, redacted: AtomicUsize::new(0) };
         // Given up in between it loses no letter.
-        let redacting = self.letters.redact(&reader, &reader);
-        let Some(redacted) = time.within(redacting).await else { return Ok(()) };
-        erased.letters = redacted?.len();
+        let redacted = time.within(self.letters.redact(&reader, &reader)).await;
+        erased.letters = reader.redacted.into_inner();
+        let Some(redacted) = redacted else { return Ok(()) };
+        redacted?;
         let Some(left) = time.within(self.letters_of(email)).await else { return Ok(()) };
         let left = left?;
         (erased.undecided, erased.are_some_held) = (left.undecided, left.are_some_held);
@@ -348,6 +353,8 @@ struct Reader<'a> {
     office: &'a PeopleOffice,
     email: &'a Email,
     order: &'a Order,
+    /// How many it was told of: those count also where the time is over before all are done.
+    redacted: AtomicUsize,
 }
 
 impl Censor for Reader<'_> {
@@ -364,7 +371,7 @@ impl Overseer for Reader<'_> {
 
     /// Each is on record before it goes, and is missed by nobody after that.
     async fn foresee(&self, letters: &[HeldLetter]) -> Result<(), Cause> {
-        let Self { office, email, order } = self;
+        let Self { office, email, order, .. } = self;
         let person = office.key.hash_of(email);
         let (mut actions, mut struck) = (Vec::new(), Vec::new());
         for held in letters {
@@ -379,5 +386,7 @@ impl Overseer for Reader<'_> {
         Ok(())
     }
 
-    fn handled(&self, _letters: usize) {}
+    fn handled(&self, letters: usize) {
+        self.redacted.fetch_add(letters, Ordering::Relaxed);
+    }
 }

@@ -1,6 +1,6 @@
 //! Dead letters in memory.
 
-use std::sync::Mutex;
+use std::{sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,6 +12,8 @@ use common::ports::{
     queue::{BuriedLetter, ConsumeError},
 };
 
+use tokio::time::sleep;
+
 use super::NOW;
 
 /// Five of them, the oldest first: given up five hours ago, four, … The broker may be away.
@@ -20,6 +22,8 @@ pub struct ScriptedLetters {
     pub is_away: Mutex<bool>,
     /// Whether somebody else has some in hand.
     pub are_some_held: Mutex<bool>,
+    /// How long it takes to do something with one.
+    pub takes: Mutex<Duration>,
     /// What was done: the word and the id.
     pub done: Mutex<Vec<String>>,
 }
@@ -39,7 +43,8 @@ impl Default for ScriptedLetters {
         };
         let there = Mutex::new((1..=5).map(letter).collect());
         let (is_away, are_some_held) = (Mutex::default(), Mutex::default());
-        Self { there, is_away, are_some_held, done: Mutex::default() }
+        let (takes, done) = (Mutex::default(), Mutex::default());
+        Self { there, is_away, are_some_held, takes, done }
     }
 }
 
@@ -77,6 +82,8 @@ impl ScriptedLetters {
             }
             let foreseen = overseer.foresee(std::slice::from_ref(&held)).await;
             foreseen.map_err(|cause| Interrupted { handled: handled.len(), cause })?;
+            let takes = *self.takes.lock().unwrap();
+            sleep(takes).await;
             self.there.lock().unwrap().retain(|it| it.id != held.id);
             self.done.lock().unwrap().push(format!("{word} {}", held.id));
             overseer.handled(1);

@@ -122,6 +122,21 @@ async fn an_erasure_that_takes_too_long_says_so_in_time_and_the_next_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_dead_letters_of_an_erasure_that_takes_too_long_count_once_each() {
+    let stage = Stage::new();
+    for _ in 0..3 {
+        stage.letters.add(r#"{"v":1,"submissions":[{"email":"ada@example.org"}]}"#);
+    }
+    *stage.letters.takes.lock().unwrap() = Duration::from_secs(8);
+    for (letters, is_complete) in [(2, false), (1, true), (0, true)] {
+        let heard = stage.ask("POST", ERASE, &body(r#","because":"asked for it""#)).await;
+        let data = &heard.json["data"];
+        let told = (&data["deadLetters"], &data["isComplete"]);
+        assert_eq!(told, (&json!(letters), &json!(is_complete)), "{heard:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_erasure_is_not_complete_while_somebody_else_has_dead_letters_in_hand() {
     let stage = stage();
     *stage.letters.are_some_held.lock().unwrap() = true;
