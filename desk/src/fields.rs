@@ -17,12 +17,12 @@ use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, MapAccess, Visitor},
 };
-use serde_json::{Value, error::Category};
+use serde_json::{Value, error::Category, value::RawValue};
 use url::form_urlencoded;
 
 /// Fields that are taken through their rules one by one.
 pub struct Fields {
-    given: Vec<(String, Value)>,
+    given: Vec<(String, Given)>,
     errors: Vec<FieldError>,
     refusal: fn(Vec<FieldError>) -> Problem,
     /// Where these fields stand.
@@ -33,19 +33,20 @@ impl Fields {
     /// Of a body. [`Problem::InvalidJson`] if it is not one JSON document, a violation if that is no
     /// object.
     pub fn of_body(body: &[u8]) -> Result<Self, Problem> {
-        let Members(given) =
+        let members: Members =
             serde_json::from_slice(body).map_err(|error| no_object(&error, body))?;
+        let given = members.given().map_err(|_| Problem::InvalidJson)?;
         Ok(Self::of(given, Problem::ValidationFailed))
     }
 
     /// Of a query.
     pub fn of_query(query: Option<&str>) -> Self {
         let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-        let given = pairs.map(|(name, value)| (name.into_owned(), value.into_owned().into()));
+        let given = pairs.map(|(name, value)| (name.into_owned(), Given::text(value.into_owned())));
         Self::of(given.collect(), Problem::InvalidParameters)
     }
 
-    fn of(given: Vec<(String, Value)>, refusal: fn(Vec<FieldError>) -> Problem) -> Self {
+    fn of(given: Vec<(String, Given)>, refusal: fn(Vec<FieldError>) -> Problem) -> Self {
         Self { given, errors: Vec::new(), refusal, prefix: String::new() }
     }
 
@@ -55,7 +56,7 @@ impl Fields {
         name: &'static str,
         rule: impl FnOnce(&Value) -> Result<T, RuleViolation>,
     ) -> Option<T> {
-        let value = self.take(name)?;
+        let value = self.take(name)?.value;
         rule(&value).map_err(|violation| self.refuse(name, violation)).ok()
     }
 
@@ -66,7 +67,7 @@ impl Fields {
         null: T,
         rule: impl FnOnce(&Value) -> Result<T, RuleViolation>,
     ) -> Option<T> {
-        let is_null = self.given.iter().any(|(given, it)| given == name && it.is_null());
+        let is_null = self.given.iter().any(|(given, it)| given == name && it.value.is_null());
         let errors = self.errors.len();
         let given = self.optional(name, rule);
         given.or_else(|| (is_null && self.errors.len() == errors).then_some(null))
@@ -85,7 +86,9 @@ impl Fields {
     /// Refuses that a field is missing, if it is.
     pub fn require(&mut self, name: &'static str) {
         let mut given = self.given.iter().filter(|(given, _)| given == name);
-        if matches!((given.next(), given.next()), (None | Some((_, Value::Null)), None)) {
+        let is_missing =
+            given.next().is_none_or(|(_, it)| it.value.is_null()) && given.next().is_none();
+        if is_missing {
             self.refuse(name, RuleViolation::new("required", "is required"));
         }
     }
@@ -98,7 +101,7 @@ impl Fields {
         count: impl FnOnce(usize) -> Result<(), RuleViolation>,
         rule: impl Fn(&str) -> Result<T, RuleViolation>,
     ) -> Option<Vec<T>> {
-        let Value::Array(items) = self.take(name)? else {
+        let Value::Array(items) = self.take(name)?.value else {
             self.refuse(name, RuleViolation::new("wrong_type", "must be a list of strings"));
             return None;
         };
@@ -123,11 +126,11 @@ impl Fields {
         name: &'static str,
         read: impl FnOnce(&mut Self) -> T,
     ) -> Option<T> {
-        let Value::Object(members) = self.take(name)? else {
+        let Some(members) = self.take(name)?.members() else {
             self.refuse(name, RuleViolation::new("wrong_type", "must be an object"));
             return None;
         };
-        let mut inner = Self::of(members.into_iter().collect(), self.refusal);
+        let mut inner = Self::of(members, self.refusal);
         inner.prefix = format!("{}/{name}", self.prefix);
         let read = read(&mut inner);
         inner.refuse_unknown();
@@ -169,14 +172,33 @@ impl Fields {
         }
     }
 
-    fn take(&mut self, name: &'static str) -> Option<Value> {
-        let is_it = |(given, _): &mut (String, Value)| given == name;
+    fn take(&mut self, name: &'static str) -> Option<Given> {
+        let is_it = |(given, _): &mut (String, Given)| given == name;
         let given: Vec<_> = self.given.extract_if(.., is_it).map(|(_, value)| value).collect();
         if given.len() > 1 {
             self.refuse(name, RuleViolation::new("duplicate_field", "must be given once"));
             return None;
         }
-        given.into_iter().next().filter(|value| !value.is_null())
+        given.into_iter().next().filter(|given| !given.value.is_null())
+    }
+}
+
+/// What a field says.
+struct Given {
+    value: Value,
+    /// As it is written, if it is JSON: what an object names twice is not lost there.
+    json: Option<Box<RawValue>>,
+}
+
+impl Given {
+    fn text(text: String) -> Self {
+        Self { value: text.into(), json: None }
+    }
+
+    /// Those of an object.
+    fn members(&self) -> Option<Vec<(String, Self)>> {
+        let members: Members = serde_json::from_str(self.json.as_ref()?.get()).ok()?;
+        members.given().ok()
     }
 }
 
@@ -249,7 +271,16 @@ fn no_object(error: &serde_json::Error, body: &[u8]) -> Problem {
 }
 
 /// The members of an object in their order, those of the same name included.
-struct Members(Vec<(String, Value)>);
+struct Members(Vec<(String, Box<RawValue>)>);
+
+impl Members {
+    fn given(self) -> serde_json::Result<Vec<(String, Given)>> {
+        let read = |(name, json): (_, Box<RawValue>)| {
+            Ok((name, Given { value: serde_json::from_str(json.get())?, json: Some(json) }))
+        };
+        self.0.into_iter().map(read).collect()
+    }
+}
 
 impl<'de> Deserialize<'de> for Members {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

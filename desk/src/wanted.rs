@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use common::{
-    domain::{Because, DeadLetterCode, RuleViolation, TimeSpan},
+    domain::{Because, Between, DeadLetterCode, RuleViolation, TimeSpan},
     letters::Pace,
     ports::dead_letters::{Filter, LetterId, Selection},
 };
@@ -102,7 +102,12 @@ fn all(value: &Value) -> Result<(), RuleViolation> {
 pub fn filter(fields: &mut Fields, now: DateTime<Utc>) -> Filter {
     let codes = fields.optional("reason", text(codes)).unwrap_or_default();
     let mut ago = |name| fields.optional(name, text(TimeSpan::parse)).map(|span| span.before(now));
-    Filter { codes, before: ago("olderThan"), since: ago("newerThan") }
+    let (before, since) = (ago("olderThan"), ago("newerThan"));
+    if (Between { from: since, to: before }).is_empty() {
+        let detail = "must be longer than olderThan";
+        fields.refuse("newerThan", RuleViolation::new("impossible_range", detail));
+    }
+    Filter { codes, before, since }
 }
 
 /// Words with commas between them.

@@ -139,5 +139,8 @@ async fn what_is_wrong_with_a_change_of_many_is_told_all_at_once() {
     }
     let heard = stage.ask("POST", BULK, r#"{"tickets":["x"],"change":{},"change":{}}"#).await;
     assert_eq!(heard.violations(), ["/change duplicate_field"]);
+    let twice = r#"{"tickets":["x"],"change":{"addTags":["a"],"addTags":["b"]}}"#;
+    let heard = stage.ask("POST", BULK, twice).await;
+    assert_eq!(heard.violations(), ["/change/addTags duplicate_field"]);
     assert_eq!(*stage.cases.commits.lock().unwrap(), 0);
 }

@@ -51,6 +51,7 @@ async fn filters_that_are_not_known_or_break_their_rules_are_refused_all_at_once
         ("?limit=1001", "/limit out_of_range"),
         ("?limit=+1", "/limit out_of_range"),
         ("?limit=1&limit=2", "/limit duplicate_field"),
+        ("?olderThan=1d&newerThan=1h", "/newerThan impossible_range"),
         ("?olderThan=2", "/olderThan invalid_duration"),
         (
             "?limit=x&newerThan=-1d&olderThan=soon&a%2Fb=1",
@@ -149,6 +150,11 @@ async fn what_is_wrong_with_several_is_told_and_nothing_is_done() {
         (r#"{"all":false}"#, "/all invalid_choice"),
         (r#"{"ids":[]}"#, "/ids too_few"),
         (r#"{"ids":"x"}"#, "/ids wrong_type"),
+        (
+            r#"{"filter":{"reason":"crashed","reason":"conflict"}}"#,
+            "/filter/reason duplicate_field",
+        ),
+        (r#"{"filter":{"olderThan":"1h","newerThan":"1h"}}"#, "/filter/newerThan impossible_range"),
         (r#"{"ids":[1]}"#, "/ids wrong_type"),
         (r#"{"filter":{}}"#, "/filter too_few"),
         (r#"{"filter":"rejected"}"#, "/filter wrong_type"),
