@@ -9,7 +9,9 @@ use axum::{
     response::Response,
 };
 use chrono::{DateTime, Utc};
-use common::domain::{ActionKind, Name, Role, Standing, TimeSpan, Token, TokenId, TokenSecret};
+use common::domain::{
+    ActionKind, Assignment, Name, Role, Standing, TimeSpan, Token, TokenId, TokenSecret,
+};
 use http::{
     answer::{enveloped, rfc3339},
     auth::Principal,
@@ -81,7 +83,7 @@ struct Wanted {
 impl Wanted {
     fn read(mut fields: Fields) -> Result<Self, Problem> {
         let role = fields.required("role", one_of(Role::ALL, Role::as_str));
-        let name = fields.optional("name", text(Name::parse));
+        let name = fields.optional("name", text(Assignment::member));
         let lifetime = fields.optional("expiresIn", text(TimeSpan::parse));
         fields.finish()?;
         // What is required is there, or there was a violation.
@@ -226,6 +228,7 @@ mod tests {
             (r#"{"role":7}"#, "/role wrong_type"),
             (r#"{"role":"admin","role":"stats"}"#, "/role duplicate_field"),
             (r#"{"role":"stats","expiresin":"1d"}"#, "/expiresin unknown_field"),
+            (r#"{"role":"agent","name":" none "}"#, "/name reserved_name"),
             (r#"{"role":"stats","a/b~":1}"#, "/a~1b~0 unknown_field"),
             ("[]", " wrong_type"),
             (

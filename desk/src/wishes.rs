@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use common::domain::{
-    Assignment, Change, Name, Role, RuleViolation, Standing, Status, TAGS_MAX, Tag,
-};
+use common::domain::{Assignment, Change, Role, RuleViolation, Standing, Status, TAGS_MAX, Tag};
 use http::problem::Problem;
 
 use crate::{
@@ -56,7 +54,7 @@ pub async fn admit(
 }
 
 fn member(text: &str) -> Result<Assignment, RuleViolation> {
-    Name::parse(text).map(Assignment::To)
+    Assignment::member(text).map(Assignment::To)
 }
 
 fn tags(fields: &mut Fields, name: &'static str) -> BTreeSet<Tag> {

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, builder::PossibleValuesParser, builder::TypedValueParser};
 use common::{
     audit::{self, Places},
-    domain::{Name, Overlap, Record, Role, TimeSpan},
+    domain::{Assignment, Overlap, Record, Role, TimeSpan},
     ports::cases::Reference,
 };
 
@@ -89,7 +89,7 @@ pub struct Rotation {
 /// What to do with what is on record.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum AuditCommand {
-    /// Prints what is on record, a JSON object on each line, in the order of time.
+    /// Prints what is on record, a JSON object on each line, in the order in which it was put there.
     ///
     /// Every change of every ticket and all that operators and staff did beside that. That it was
     /// printed is on record, too. Each line has a cursor, from which --after goes on.
@@ -162,7 +162,8 @@ fn overlap(text: &str) -> Result<Overlap, String> {
 }
 
 fn label(text: &str) -> Result<String, String> {
-    let label = Name::parse(text).map_err(|_| "accepted: 1 to 100 characters, on one line")?;
+    let accepted = "accepted: 1 to 100 characters, on one line, and not `none`";
+    let label = Assignment::member(text).map_err(|_| accepted)?;
     Ok(label.as_str().to_owned())
 }
 

@@ -120,6 +120,20 @@ pub enum Assignment {
     To(Name),
 }
 
+impl Assignment {
+    /// What lists call nobody.
+    pub const NOBODY: &str = "none";
+
+    /// What a member of staff may be called.
+    pub fn member(text: &str) -> Result<Name, RuleViolation> {
+        let name = Name::parse(text)?;
+        if name.as_str() == Self::NOBODY {
+            return Err(RuleViolation::new("reserved_name", "must not be what lists call nobody"));
+        }
+        Ok(name)
+    }
+}
+
 /// What somebody wants of a ticket. What it is already is no change.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Change {

@@ -77,7 +77,11 @@ fn choices<T: FromStr<Err = UnknownWord> + Ord>(text: &str) -> Result<BTreeSet<T
 }
 
 fn assigned(text: &str) -> Result<Assignment, RuleViolation> {
-    if text == "none" { Ok(Assignment::Nobody) } else { Name::parse(text).map(Assignment::To) }
+    if text == Assignment::NOBODY {
+        Ok(Assignment::Nobody)
+    } else {
+        Name::parse(text).map(Assignment::To)
+    }
 }
 
 fn sort(fields: &mut Fields, is_search: bool) -> Sort {
