@@ -198,16 +198,19 @@ impl Tools {
         let ids: Vec<_> = chunk.iter().map(|(_, submission)| submission.id).collect();
         let stored = timeout(STORE_WAIT, self.tickets.by_ids(&ids)).await;
         let stored = stored.ok().and_then(Result::ok).unwrap_or_default();
-        let form = |ticket: Ticket| (ticket.id, ticket.form.core_fingerprint());
+        // Of what was erased nobody can say any more whether it said the same. It stays what it is.
+        let form = |ticket: Ticket| {
+            (ticket.id, (!ticket.is_erased()).then(|| ticket.form.core_fingerprint()))
+        };
         let mut there: HashMap<_, _> = stored.into_iter().flatten().map(form).collect();
         let (mut new, mut delivered) = (Vec::new(), Delivered::default());
         for (line, submission) in chunk {
             let fingerprint = submission.form.core_fingerprint();
             match there.get(&submission.id) {
-                Some(same) if *same == fingerprint => delivered.known += 1,
+                Some(same) if same.is_none_or(|same| same == fingerprint) => delivered.known += 1,
                 Some(_) => delivered.contradicted.push(line),
                 None => {
-                    there.insert(submission.id, fingerprint);
+                    there.insert(submission.id, Some(fingerprint));
                     new.push(submission);
                 }
             }

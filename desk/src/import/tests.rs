@@ -1,7 +1,11 @@
 //! Whole files on a scripted queue.
 
 use chrono::{DateTime, Utc};
-use common::{clock::SystemEntropy, ports::backend::Intakes};
+use common::{
+    clock::SystemEntropy,
+    domain::{Email, Message},
+    ports::backend::Intakes,
+};
 
 use super::*;
 use crate::doubles::{NOW, ScriptedIntake, ScriptedIntakes};
@@ -129,6 +133,22 @@ async fn another_word_on_what_was_imported_is_a_conflict() {
         imported(&intake, order(Format::Ndjson), &[named("first"), named("second")].concat()).await;
     assert_eq!((told, bad), (report(2, 0, 1, 1), vec!["2:  conflict".to_owned()]));
     assert_eq!(intake.messages(), ["first"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_imported_and_erased_is_known_whatever_comes_under_its_name() {
+    let intake = Arc::<ScriptedIntake>::default();
+    let named = |message: &str| line(message).replace("\"}", "\",\"externalId\":\"4711\"}");
+    let text = [named("first"), line("other")].concat();
+    imported(&intake, order(Format::Ndjson), &text).await;
+    for submission in intake.stored.lock().unwrap().values_mut() {
+        submission.form.email = Email::stored(String::new());
+        submission.form.message = Message::stored(String::new());
+    }
+    let text = [text, named("second")].concat();
+    let (told, bad) = imported(&intake, order(Format::Ndjson), &text).await;
+    assert_eq!((told, bad), (report(3, 0, 3, 0), vec![]));
+    assert_eq!(intake.messages(), ["", ""]);
 }
 
 #[tokio::test(start_paused = true)]
