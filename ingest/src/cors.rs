@@ -29,11 +29,14 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST");
 /// taken off the list is refused by then.
 const MAX_AGE_SECONDS: HeaderValue = HeaderValue::from_static("3600");
 
-/// Whether pages of other sites have any business with a route: the form, its ticket's progress,
-/// health, and the description of all of it. A route that is not here is not shared.
+const BELOW_TICKETS: [&str; 4] =
+    ["", "/{reference}", "/{reference}/events", "/{reference}/replies"];
+
+/// Whether pages of other sites have any business with a route: the form, its ticket's progress, what its
+/// submitter has to add, health, and the description of all of it. A route that is not here is not shared.
 pub fn is_public(route: &str) -> bool {
     let below_tickets = route.strip_prefix(TICKETS);
-    below_tickets.is_some_and(|rest| ["", "/{reference}", "/{reference}/events"].contains(&rest))
+    below_tickets.is_some_and(|rest| BELOW_TICKETS.contains(&rest))
         || ["/api/support/health", "/openapi.json"].contains(&route)
 }
 
@@ -132,6 +135,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_preflight_of_an_admitted_origin_is_answered() {
+        let id = "0190c5ce-0000-7000-8000-000000000000";
+        let reply = preflight(&listed(), &format!("{TICKETS}/{id}/replies"), SITE).await;
+        assert_eq!((reply.status, allowed(&reply)), (204, SITE));
         let heard = preflight(&listed(), TICKETS, SITE).await;
         assert_eq!((heard.status, allowed(&heard)), (204, SITE));
         assert_eq!(heard.header("access-control-allow-methods"), "GET, HEAD, POST");
