@@ -93,9 +93,11 @@ fn told(erased: &Erased) -> anyhow::Result<()> {
     }
     if !erased.undecided.is_empty() {
         let ids: Vec<_> = erased.undecided.iter().map(ToString::to_string).collect();
+        let again =
+            if erased.is_complete { "" } else { "; and not all else is erased yet: do it again" };
         bail!(
             "the address stands in dead letters of which nobody can tell whose they are ({}): look at \
-             them (`dead-letters show ID --reveal`), and discard what is theirs",
+             them (`dead-letters show ID --reveal`), and discard what is theirs{again}",
             ids.join(", ")
         );
     }
@@ -117,11 +119,15 @@ mod tests {
     #[test]
     fn what_is_not_all_of_it_is_a_failure_that_says_what_to_do() {
         let all = || Erased { tickets: 1, is_complete: true, ..Erased::default() };
+        let undecided =
+            |is_complete| Erased { undecided: vec![LetterId::new("4f0c")], is_complete, ..all() };
         assert!(told(&all()).is_ok());
         for (erased, expected) in [
             (Erased { is_complete: false, ..all() }, "do it again"),
             (Erased { is_complete: false, are_some_held: true, ..all() }, "do it again"),
-            (Erased { undecided: vec![LetterId::new("4f0c")], ..all() }, "(4f0c)"),
+            (undecided(true), "(4f0c)"),
+            (undecided(false), "(4f0c)"),
+            (undecided(false), "do it again"),
         ] {
             let error = told(&erased).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
