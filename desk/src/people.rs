@@ -25,6 +25,7 @@ use http::{
     auth::Principal,
     openapi::schemas::{Id, Number, PriorityWord, StatusWord, SubjectWord, Time},
     problem::{Problem, Success},
+    query::within,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -100,11 +101,7 @@ fn id(text: &str) -> Result<SubmissionId, RuleViolation> {
 }
 
 fn limit(value: &Value) -> Result<u32, RuleViolation> {
-    let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
-    let detail = || format!("must be a whole number from 1 to {LIMIT_MAX}");
-    number
-        .filter(|number| (1..=LIMIT_MAX).contains(number))
-        .ok_or_else(|| RuleViolation::new("out_of_range", detail()))
+    within(value.as_u64().and_then(|number| u32::try_from(number).ok()), LIMIT_MAX)
 }
 
 /// Some of what is stored about a person.
