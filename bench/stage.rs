@@ -103,11 +103,11 @@ impl Stage {
         }
     }
 
-    /// Ids and numbers of tickets that are stored, newest first, no two alike.
+    /// Ids and numbers of stored tickets, from all of them and in no order, no two alike.
     pub async fn tickets(&self, count: usize) -> (Vec<String>, Vec<String>) {
         let url = &self.distributed.backing().database_url;
         let mut connection = PgConnection::connect(url).await.expect("connect");
-        let query = "SELECT id::text, number FROM tickets ORDER BY id DESC LIMIT $1";
+        let query = "SELECT id::text, number FROM tickets ORDER BY random() LIMIT $1";
         let rows = sqlx::query_as::<_, (String, String)>(query).bind(i64::try_from(count).unwrap());
         rows.fetch_all(&mut connection).await.expect("tickets").into_iter().unzip()
     }
