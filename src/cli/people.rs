@@ -8,7 +8,7 @@ use super::letters::because;
 /// What to do with what is stored about somebody.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum PeopleCommand {
-    /// Prints all that is stored about an address, in whatever case it is written.
+    /// Prints all that is stored about an address, in whatever case its letters A to Z are written.
     ///
     /// A JSON object on each line, as POST /api/support/admin/people/export gives it, with up to a
     /// hundred tickets; what lies among the dead letters is in the first. It is put on record before.
@@ -18,7 +18,7 @@ Examples:
   supportline people export ada@example.org | jq -r '.tickets[].ticketNumber'
   supportline people export ada@example.org --because 'asked for it, letter of 3 May'")]
     Export(PersonExport),
-    /// Erases all that is stored about an address, in whatever case it is written, for good.
+    /// Erases all that is stored about an address, in whatever case its letters A to Z are written, for good.
     ///
     /// As POST /api/support/admin/people/erase, but for as long as it takes. Tickets keep their number,
     /// status and times. It is put on record before, under a keyed hash of the address. Exits with 1

@@ -15,7 +15,7 @@ pub const TAG: &str = "Audit";
 pub fn export(_schemas: &mut Schemas) -> Operation {
     let stream = Answer::new(
         Success::Found,
-        "An object on each line, in the order of time.",
+        "An object on each line, in the order in which it was put on record.",
         "application/x-ndjson",
         &json!({"type": "string"}),
     );
