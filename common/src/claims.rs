@@ -269,8 +269,23 @@ mod tests {
         ClaimName([number; 16])
     }
 
+    fn numbered(number: u128) -> ClaimName {
+        ClaimName(number.to_le_bytes())
+    }
+
     fn id(number: u128) -> SubmissionId {
         Uuid::from_u128(number).into()
+    }
+
+    /// One claim more. Each third is released, and an earlier one is written again, and so the youngest.
+    fn go_on(claims: &LocalClaims, number: u128) {
+        claims.claim(numbered(number), id(number), LONG);
+        if number.is_multiple_of(3) {
+            claims.release(numbered(number), id(number));
+        }
+        if let Some(claim) = claims.find(numbered(number / 2)) {
+            claims.note(numbered(number / 2), claim);
+        }
     }
 
     #[test]
@@ -333,16 +348,8 @@ mod tests {
     #[test]
     fn all_that_is_remembered_takes_less_than_20_megabytes() {
         let claims = LocalClaims::default();
-        let name = |number: u128| ClaimName(number.to_le_bytes());
         for number in 0..5 * CLAIMS_MAX as u128 {
-            claims.claim(name(number), id(number), LONG);
-            if number % 4 == 0 {
-                claims.release(name(number), id(number));
-            }
-            // Written again, and so the youngest.
-            if let Some(claim) = claims.find(name(number / 2)) {
-                claims.note(name(number / 2), claim);
-            }
+            go_on(&claims, number);
         }
         let kept = claims.kept();
         assert!(kept.places.len() >= CLAIMS_MAX - 1);
@@ -356,19 +363,12 @@ mod tests {
     #[test]
     fn a_claim_is_found_wherever_it_has_moved_to() {
         let claims = LocalClaims::up_to(1_000);
-        let name = |number: u128| ClaimName(number.to_le_bytes());
         for number in 0..10_000 {
-            claims.claim(name(number), id(number), LONG);
-            if number % 3 == 0 {
-                claims.release(name(number), id(number));
-            }
-            // Written again, and so the youngest.
-            if let Some(claim) = claims.find(name(number / 2)) {
-                claims.note(name(number / 2), claim);
-            }
+            go_on(&claims, number);
             for earlier in [number, number.saturating_sub(1), number.saturating_sub(499)] {
                 let expected = (earlier % 3 > 0).then_some(id(earlier));
-                assert_eq!(claims.find(name(earlier)).map(|claim| claim.id), expected, "{earlier}");
+                let found = claims.find(numbered(earlier)).map(|claim| claim.id);
+                assert_eq!(found, expected, "{earlier}");
             }
         }
     }
@@ -391,9 +391,7 @@ mod tests {
         let claims = LocalClaims::default();
         claims.claim(name(1), id(1), LONG);
         for number in 0..10_000_u16 {
-            let mut name = [2; 16];
-            name[..2].copy_from_slice(&number.to_be_bytes());
-            claims.claim(ClaimName(name), id(2), Duration::ZERO);
+            claims.claim(numbered(number.into()), id(2), Duration::ZERO);
         }
         assert!(claims.find(name(1)).is_some());
         let kept = claims.kept();
