@@ -35,11 +35,11 @@ filtered AS MATERIALIZED (
             FROM listed
             WHERE listed.status = asked.status AND submitted_at >= $7 AND submitted_at < $8
             ORDER BY submitted_at DESC
-            LIMIT 25000
+            LIMIT 5000
         ) AS page
         WHERE (SELECT count(*) FROM walked) < $18
         ORDER BY page.submitted_at DESC
-        LIMIT 25000
+        LIMIT 5000
     ) AS passing
     CROSS JOIN LATERAL (
         SELECT place, document

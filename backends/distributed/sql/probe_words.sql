@@ -7,4 +7,4 @@ FROM (
     ORDER BY place DESC
     LIMIT 300
 ) AS newest
-WHERE newest.document @@ to_tsquery('simple', $1)
+WHERE newest.document @@ (SELECT to_tsquery('simple', $1))

@@ -11,7 +11,7 @@ FROM (
         CASE $15
             -- In one number, since it alone says where the next page begins.
             WHEN 'rank' THEN -((
-                least((ts_rank(document, to_tsquery('simple', $16)) * 1000)::bigint, 1000) << 48
+                least((ts_rank(document, (SELECT to_tsquery('simple', $16))) * 1000)::bigint, 1000) << 48
             ) | place)
             WHEN '-submittedAt' THEN -(extract(EPOCH FROM submitted_at) * 1000)::bigint
             WHEN 'submittedAt' THEN (extract(EPOCH FROM submitted_at) * 1000)::bigint

@@ -4,7 +4,8 @@
 -- Of what is taken in to be searched an index names those of an address. What is not yet, the audit entries
 -- behind the place of the search tell of: little, unless the search is far behind. Both are of one snapshot,
 -- so nothing is on its way from one to the other. Where the place is another server's, behind all transactions
--- of this one, nothing is taken in any more, and every ticket is looked at.
+-- of this one, nothing is taken in any more, and every ticket is looked at: until transactions come to the place,
+-- which they must not before the operator has translated it.
 WITH candidates AS MATERIALIZED (
     SELECT ticket_id
     FROM ticket_search

@@ -48,7 +48,7 @@ pub fn looking_for(text: &str) -> TicketQuery {
 }
 
 /// The numbers of the tickets of a page, and where it goes on.
-async fn page(index: &dyn TicketIndex, query: &TicketQuery) -> (Vec<u32>, Option<Place>) {
+pub async fn page(index: &dyn TicketIndex, query: &TicketQuery) -> (Vec<u32>, Option<Place>) {
     let page = index.page(query).await.unwrap();
     let number = |text: String| text.rsplit('-').next().unwrap().parse().unwrap();
     let numbers = page.cases.iter().map(|case| number(case.ticket.number.to_string())).collect();

@@ -14,9 +14,10 @@ use crate::bed::wait::{is_alone, until};
 use crate::conformance::installation::Installation;
 
 const TICKETS: &str = "/api/support/admin/tickets";
-/// Who ask at a time, and how often each asks the same in a long run.
+/// Who ask at a time, and how often each asks the same in a long run: so often that what they do first, to
+/// connect and to plan, is one in two hundred.
 const CLIENTS: usize = 16;
-const ROUNDS: usize = 40;
+const ROUNDS: usize = 200;
 /// Tickets that a statement stores, and entries that one takes in.
 const TOGETHER: u64 = 20_000;
 const TAKEN_IN_TOGETHER: u32 = 4_000;
@@ -59,13 +60,14 @@ async fn searches_and_lists_are_quick_among_many_tickets() {
         })
         .await;
     }
-    searches(&system, tickets).await;
     far_pages(&system).await;
     statistics(&system, tickets).await;
+    searches(&system, tickets).await;
 }
 
 async fn searches(system: &TestSystem, tickets: u64) {
     let some = tickets / 3;
+    let mut missed = Vec::new();
     for (name, query, least) in [
         ("a number", format!("q={}", number(some)), 1),
         ("an address", format!("q=ada.{some}@example.org"), 1),
@@ -75,14 +77,19 @@ async fn searches(system: &TestSystem, tickets: u64) {
         ("a word of one in a hundred, by a filter", "q=w40+engine&status=open".to_owned(), 0),
         ("a common word, by a filter that few pass", "q=engine&assignee=Grace".to_owned(), 0),
     ] {
-        let times = asked_by_many(system, &query, least).await;
+        let is_promised = !query.contains('&');
+        let rounds = if is_promised { rounds() } else { rounds().div_ceil(10) };
+        let times = asked_by_many(system, &query, rounds, least).await;
         let (p50, p99) = (percentile(&times, 50), percentile(&times, 99));
         println!("{name}: p50 {p50:.1?}, p99 {p99:.1?} with {CLIENTS} clients");
         // By a filter, word and ticket are held against each other one by one: no more is promised
         // than an answer.
-        let is_promised = is_alone() && !query.contains('&');
-        assert!(!is_promised || p99 <= SEARCH_MAX, "{name}: {p99:?}");
+        if is_alone() && is_promised && p99 > SEARCH_MAX {
+            missed.push((name, p99));
+        }
     }
+    // All at once, or the first to miss would hide how the others do.
+    assert!(missed.is_empty(), "longer than {SEARCH_MAX:?}: {missed:?}");
 }
 
 async fn far_pages(system: &TestSystem) {
@@ -162,11 +169,16 @@ fn number(n: u64) -> String {
 }
 
 /// What each of many who ask the same at a time has to wait.
-async fn asked_by_many(system: &TestSystem, query: &str, least: usize) -> Vec<Duration> {
+async fn asked_by_many(
+    system: &TestSystem,
+    query: &str,
+    rounds: usize,
+    least: usize,
+) -> Vec<Duration> {
     let asking = (0..CLIENTS).map(async |_| {
         let client = Client::new(system.desk().address());
         let mut times = Vec::new();
-        for _ in 0..rounds() {
+        for _ in 0..rounds {
             let begun_at = Instant::now();
             let found = ask(&client, query).await.0;
             times.push(begun_at.elapsed());
@@ -206,7 +218,7 @@ async fn turned(system: &TestSystem, filters: &str) -> (usize, String) {
 /// the second is.
 async fn alternately(ask: impl AsyncFn(usize)) -> ([Duration; 2], f64) {
     let mut times = [Vec::new(), Vec::new()];
-    for _ in 0..2 * rounds() {
+    for _ in 0..rounds() {
         for (which, times) in times.iter_mut().enumerate() {
             let begun_at = Instant::now();
             ask(which).await;

@@ -128,10 +128,7 @@ impl Walk {
             overseer.foresee(&chosen.held).await?;
             let prepared = act.prepare(&chosen.deliveries).await;
             failpoint!("letters.before_acknowledge");
-            let before = handled.len();
-            let done = self.take_out(chosen, prepared, handled).await;
-            overseer.handled(handled.len() - before);
-            done?;
+            self.take_out(chosen, prepared, overseer, handled).await?;
         }
     }
 
@@ -140,6 +137,7 @@ impl Walk {
         &self,
         Chosen { held, deliveries }: Chosen,
         prepared: Vec<Result<(), Cause>>,
+        overseer: &dyn Overseer,
         handled: &mut Vec<LetterId>,
     ) -> Result<(), Cause> {
         let mut outcome = Ok(());
@@ -148,6 +146,8 @@ impl Walk {
                 Ok(()) => {
                     self.acknowledge(&delivery).await?;
                     handled.push(letter.id);
+                    // One by one: whoever is impatient may give this up in between.
+                    overseer.handled(1);
                 }
                 Err(cause) => outcome = Err(cause),
             }

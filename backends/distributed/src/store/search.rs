@@ -10,7 +10,11 @@ use common::{
         store::StoreError,
     },
 };
-use sqlx::{FromRow, Postgres, postgres::PgArguments, query::QueryAs};
+use sqlx::{
+    FromRow, Postgres,
+    postgres::PgArguments,
+    query::{QueryAs, QueryScalar},
+};
 use uuid::Uuid;
 
 use super::{Store, bounded};
@@ -58,32 +62,43 @@ impl Store {
         bounded(async { statement.fetch_all(&mut *self.lend().await?).await }).await
     }
 
-    /// Those of the number or address that is searched for; if there are none, those that match.
+    /// Those of the number or address that is searched for; if there are none, whatever the filters and the
+    /// page, those that match.
     async fn matching(
         &self,
         query: &TicketQuery,
         search: &Search,
     ) -> Result<Vec<PlaceRow>, sqlx::Error> {
-        let mut connection = self.lend().await?;
         if search.number.is_some() || search.email.is_some() {
+            let mut connection = self.lend().await?;
             let rows = exact(query, search).fetch_all(&mut *connection).await?;
-            if !rows.is_empty() {
+            if !rows.is_empty() || has_exact(query, search).fetch_one(&mut *connection).await? {
                 return Ok(rows);
             }
         }
+        let mut connection = self.lend().await?;
         let hits: i64 = sqlx::query_scalar(include_str!("../../sql/probe_words.sql"))
             .bind(tsquery(search))
             .bind(query.start().horizon)
             .fetch_one(&mut *connection)
             .await?;
-        let sql = if hits < COMMON {
-            behind_listed!("../../sql/rare_matches.sql", "../../sql/search_tickets.sql")
-        } else {
-            behind_listed!("../../sql/common_matches.sql", "../../sql/search_tickets.sql")
+        // What most ask needs nothing of the tickets themselves, and its plan is always the same.
+        let is_plain = query.filters == Filters::default() && query.sort == Sort::Rank;
+        let sql = match (is_plain, hits < COMMON) {
+            (true, true) => {
+                behind_listed!("../../sql/named_matches.sql", "../../sql/search_tickets.sql")
+            }
+            (true, false) => {
+                behind_listed!("../../sql/newest_matches.sql", "../../sql/search_tickets.sql")
+            }
+            (false, true) => {
+                behind_listed!("../../sql/rare_matches.sql", "../../sql/search_tickets.sql")
+            }
+            (false, false) => {
+                behind_listed!("../../sql/common_matches.sql", "../../sql/search_tickets.sql")
+            }
         };
-        // With no filter the plan is always the same, and to make it takes a quarter of the search.
-        let is_planned_once = query.filters == Filters::default();
-        chosen(sql, query, search).persistent(is_planned_once).fetch_all(&mut *connection).await
+        chosen(sql, query, search).persistent(is_plain).fetch_all(&mut *connection).await
     }
 }
 
@@ -115,10 +130,26 @@ fn tagged(query: &TicketQuery) -> Statement {
 /// Planned once: whatever the filters are, these few are found by themselves, and a plan would take longer.
 fn exact(query: &TicketQuery, search: &Search) -> Statement {
     let sql = behind_listed!("../../sql/exact_matches.sql", "../../sql/search_tickets.sql");
-    chosen(sql, query, search)
-        .bind(search.number.as_ref().map(TicketNumber::to_string))
-        .bind(search.email.as_ref().map(|email| Email::as_str(email).to_ascii_lowercase()))
-        .persistent(true)
+    let (number, address) = whole(search);
+    chosen(sql, query, search).bind(number).bind(address).persistent(true)
+}
+
+/// Whether there are any, which a filter or an earlier page may have kept from being told.
+fn has_exact(
+    query: &TicketQuery,
+    search: &Search,
+) -> QueryScalar<'static, Postgres, bool, PgArguments> {
+    let (number, address) = whole(search);
+    sqlx::query_scalar(include_str!("../../sql/has_exact_match.sql"))
+        .bind(number)
+        .bind(address)
+        .bind(query.start().horizon)
+}
+
+/// The number or address that is searched for, as it is stored.
+fn whole(search: &Search) -> (Option<String>, Option<String>) {
+    let address = search.email.as_ref().map(|email| Email::as_str(email).to_ascii_lowercase());
+    (search.number.as_ref().map(TicketNumber::to_string), address)
 }
 
 fn chosen(sql: &'static str, query: &TicketQuery, search: &Search) -> Statement {
