@@ -213,18 +213,23 @@ impl Command {
         }
     }
 
-    /// The flag that should be later than the other, and is not.
-    fn impossible_range(&self) -> Option<(&'static str, &'static str)> {
-        let (range, names) = match self {
-            Self::Export(Export { submitted_from: from, submitted_to: to, .. }) => {
-                (Between { from: *from, to: *to }, ("--submitted-to", "--submitted-from"))
-            }
+    /// What there is to say where a stretch of time holds none.
+    fn impossible_range(&self) -> Option<&'static str> {
+        let (is_empty, complaint) = match self {
+            Self::Export(Export { submitted_from: from, submitted_to: to, .. }) => (
+                Between { from: *from, to: *to }.is_empty(),
+                "--submitted-to must be later than --submitted-from",
+            ),
             Self::Audit(AuditCommand::Export(AuditExport { from, to, .. })) => {
-                (Between { from: *from, to: *to }, ("--to", "--from"))
+                (Between { from: *from, to: *to }.is_empty(), "--to must be later than --from")
             }
+            Self::DeadLetters(command) => (
+                command.filter().is_some_and(LetterFilter::is_empty),
+                "--newer-than must be longer than --older-than",
+            ),
             _ => return None,
         };
-        range.is_empty().then_some(names)
+        is_empty.then_some(complaint)
     }
 }
 
@@ -270,9 +275,8 @@ fn read(
     // A flag may stand before the subcommand or after it; the one after is the nearer one.
     let scopes = iter::successors(Some(&matches), |above| above.subcommand().map(|(_, it)| it));
     let flags: Vec<_> = scopes.flat_map(given).collect();
-    if let Some((to, from)) = command.impossible_range() {
-        let message = format!("{to} must be later than {from}");
-        return Err(program.error(ErrorKind::ValueValidation, message));
+    if let Some(complaint) = command.impossible_range() {
+        return Err(program.error(ErrorKind::ValueValidation, complaint));
     }
     match flags.iter().find(|(setting, _)| !uses(command.name(), setting.section)) {
         None => Ok(Invocation { command, flags }),

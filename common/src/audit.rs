@@ -1,5 +1,5 @@
-//! Reading all that is on record, a page at a time: both records as one, each in the order in which it was
-//! put down, which is hardly ever another than that of time. Each line says where to go on behind it.
+//! Reading all that is on record, a page at a time: each record in the order in which it was written, the two
+//! merged by time. Each line says where to go on behind it.
 
 mod lane;
 mod line;

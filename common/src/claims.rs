@@ -225,8 +225,7 @@ impl Kept {
 
     fn write(&mut self, claim: Written, now: u64, claims_max: usize) {
         let half = half(claim.name);
-        let earlier = self.places.remove(&half);
-        if let Some(earlier) = earlier.and_then(|place| self.at(place)) {
+        if let Some(earlier) = self.places.remove(&half).and_then(|place| self.at(place)) {
             earlier.hold_until = 0;
         }
         if self.written.len() >= self.sweep_at {

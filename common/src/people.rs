@@ -1,8 +1,8 @@
 //! The office of people's data: what is stored about somebody, told and erased, on record.
 //!
-//! A person is an address, in whatever case of its letters from A to Z: databases fold others by rules of their
-//! own, and an erasure must find what was stored under another's. What somebody does here is on record before it is done,
-//! under a keyed hash of the address: the record must not keep what was erased.
+//! A person is an address, in whatever case of its letters from A to Z: each database folds others by rules of
+//! its own, and an erasure must find what was stored under any. What somebody does here is on record before it
+//! is done, under a keyed hash of the address: the record must not keep what was erased.
 
 mod mention;
 

@@ -160,7 +160,8 @@ impl Access {
     /// would, for as long as [`UNCONFIRMED_MAX`].
     pub async fn still_admits(&self, stay: &mut Stay, age_max: Duration) -> bool {
         let Some(id) = &stay.token else {
-            // The bootstrap key ends with the process. To ask is done with all the same.
+            // The bootstrap key ends with the process. That was asked all the same: else the caller would
+            // ask again at once, without end.
             stay.asked_at = Instant::now();
             return true;
         };

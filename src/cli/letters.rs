@@ -64,6 +64,18 @@ Examples:
     Log(LetterLog),
 }
 
+impl LetterCommand {
+    /// Which letters, where that is said by what they have in common.
+    pub const fn filter(&self) -> Option<&LetterFilter> {
+        match self {
+            Self::List(list) => Some(&list.filter),
+            Self::Requeue(requeue) => Some(&requeue.which.filter),
+            Self::Discard(discard) => Some(&discard.which.filter),
+            Self::Show(_) | Self::Log(_) => None,
+        }
+    }
+}
+
 /// Which letters, by what they have in common.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 pub struct LetterFilter {
@@ -76,6 +88,13 @@ pub struct LetterFilter {
     /// Only those given up since: a whole number and s, m, h or d.
     #[arg(long, value_name = "TIME", value_parser = time_span)]
     pub newer_than: Option<Duration>,
+}
+
+impl LetterFilter {
+    /// Whether no time is both.
+    pub fn is_empty(&self) -> bool {
+        self.newer_than.zip(self.older_than).is_some_and(|(newer, older)| newer <= older)
+    }
 }
 
 /// How to list.

@@ -18,7 +18,8 @@ Examples:
   supportline people export ada@example.org | jq -r '.tickets[].ticketNumber'
   supportline people export ada@example.org --because 'asked for it, letter of 3 May'")]
     Export(PersonExport),
-    /// Erases all that is stored about an address, in whatever case its letters A to Z are written, for good.
+    /// Erases all that is stored about an address, in whatever case its letters A to Z are written, for
+    /// good.
     ///
     /// As POST /api/support/admin/people/erase, but for as long as it takes. Tickets keep their number,
     /// status and times. It is put on record before, under a keyed hash of the address. Exits with 1

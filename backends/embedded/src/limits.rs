@@ -17,8 +17,9 @@ use common::{
 };
 
 /// Logs at a time, each a client's under a policy. Beyond this, clients that come new share 4,096 logs of a
-/// policy: together as many as half a table of 2^19 places can hold, which is as long as it does not double.
-/// With one entry a log has some 50 bytes: 26 MB of clients that come once, which may be 375 a second.
+/// policy. With those they are half of what 2^19 places can hold: with more, a table full of what was removed
+/// would double instead of being cleaned. With one entry a place has some 50 bytes, so that clients that come
+/// once, up to 375 a second, take 26 MB; half as much again where they are counted under several policies.
 const LOGS_MAX: usize = 229_376 - 4_096;
 
 /// Before so many logs can have come, sweeping is not worth while.
@@ -202,6 +203,10 @@ impl Memory {
             self.requests = 0;
             for Logs { window, of_clients } in &mut self.policies {
                 of_clients.retain(|_, log| !log.is_over(*window, now));
+                // Each policy has a table. One that was large once would stay so.
+                if of_clients.len() < of_clients.capacity() / 8 {
+                    of_clients.shrink_to(2 * of_clients.len());
+                }
             }
         }
     }
@@ -361,10 +366,12 @@ mod tests {
     #[test]
     fn clients_that_come_once_take_26_megabytes_however_many_and_however_long() {
         let (hand, limiter) = limiter(LOGS_MAX);
-        for number in 0..3 * LOGS_MAX as u128 {
-            take(&limiter, number, &[rule(Create, 1)]);
-            if number % 100_000 == 0 {
-                hand.turn(150);
+        for policy in [Stats, Guesses, Create] {
+            for number in 0..2 * LOGS_MAX as u128 {
+                take(&limiter, number, &[rule(policy, 1)]);
+                if number % 100_000 == 0 {
+                    hand.turn(150);
+                }
             }
         }
         // A table has a byte more for each place, and fills seven of eight.

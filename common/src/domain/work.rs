@@ -128,7 +128,8 @@ impl Assignment {
     pub fn member(text: &str) -> Result<Name, RuleViolation> {
         let name = Name::parse(text)?;
         if name.as_str() == Self::NOBODY {
-            return Err(RuleViolation::new("reserved_name", "must not be what lists call nobody"));
+            let detail = format!("must not be {}, which lists call nobody", Self::NOBODY);
+            return Err(RuleViolation::new("reserved_name", detail));
         }
         Ok(name)
     }

@@ -178,7 +178,7 @@ pub trait Overseer: Send + Sync {
     /// Is shown what is about to be handled. Nothing is done to any of these unless this says `Ok`.
     async fn foresee(&self, letters: &[HeldLetter]) -> Result<(), Cause>;
 
-    /// Is told how many of them were handled.
+    /// Is told how many more of them were handled.
     fn handled(&self, letters: usize);
 }
 

@@ -116,8 +116,10 @@ impl Instance {
         eventually(START, "/readyz says 200", async || {
             assert!(self.process.is_running(), "supportline ended: {}", self.log());
             let answer = self.client.get("/readyz").try_send().await;
-            let is_ready = answer.is_ok_and(|answer| answer.status == 200);
-            is_ready.then_some(()).ok_or(Unready(self))
+            match answer {
+                Ok(answer) if answer.status == 200 => Ok(()),
+                answer => Err(Unready { answer: format!("{answer:?}"), instance: self }),
+            }
         })
         .await;
     }
@@ -227,13 +229,16 @@ impl Instance {
 }
 
 /// That it is not ready yet, and what it logged last, once somebody wants to know.
-struct Unready<'a>(&'a Instance);
+struct Unready<'a> {
+    answer: String,
+    instance: &'a Instance,
+}
 
 impl fmt::Debug for Unready<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let log = self.0.log();
+        let log = self.instance.log();
         let from = log.ceil_char_boundary(log.len().saturating_sub(LAST_WORDS));
-        write!(out, "its log ends:\n{}", &log[from..])
+        write!(out, "{}; its log ends:\n{}", self.answer, &log[from..])
     }
 }
 
