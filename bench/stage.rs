@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
+use tokio::time::sleep;
 
 use crate::bed::client::Client;
 use crate::bed::folder::Folder;
@@ -16,7 +17,7 @@ use crate::bed::system::{ADMIN_TOKEN, TestSystem};
 use crate::bed::wait::eventually;
 use crate::floors::{self, Kind};
 use crate::raw;
-use crate::usage::Part;
+use crate::usage::{Part, processor};
 
 /// Every feature on: the limits are those of the defaults, and clients are told apart by what the load
 /// generator, as a trusted proxy, says of them.
@@ -34,6 +35,9 @@ const POSTGRES: [&str; 2] = ["shared_buffers=1GB", "max_wal_size=4GB"];
 
 /// Longest wait for what a load has left to do.
 const BACKLOG: Duration = Duration::from_mins(10);
+
+/// What all of it may use of a processor within a second and be called idle: each polls and probes.
+const IDLE: Duration = Duration::from_millis(200);
 
 /// The stage.
 pub struct Stage {
@@ -87,8 +91,8 @@ impl Stage {
         ]
     }
 
-    /// Waits until nothing is on its way any more, events included: what one load left to do must not
-    /// slow down the next.
+    /// Waits until nothing is on its way any more, events included, and nobody does anything behind them, as
+    /// to take in what is searched: what one load left to do must not slow down the next.
     pub async fn settle(&self) {
         for system in [&self.distributed, &self.embedded] {
             let worker =
@@ -101,6 +105,14 @@ impl Stage {
             })
             .await;
         }
+        eventually(BACKLOG, "nobody has anything to do", async || {
+            let parts = self.parts();
+            let before = processor(&parts).into_values().sum::<Duration>();
+            sleep(Duration::from_secs(1)).await;
+            let used = processor(&parts).into_values().sum::<Duration>().saturating_sub(before);
+            if used < IDLE { Ok(()) } else { Err(used) }
+        })
+        .await;
     }
 
     /// Ids and numbers of stored tickets, from all of them and in no order, no two alike.
