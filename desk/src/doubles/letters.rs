@@ -11,7 +11,6 @@ use common::ports::{
     },
     queue::{BuriedLetter, ConsumeError},
 };
-
 use tokio::time::sleep;
 
 use super::NOW;

@@ -125,6 +125,8 @@ async fn a_whole_number_or_address_finds_just_that(it: Installation) {
     }
     // Where a filter, or the page, leaves nothing of it, what merely mentions it stays away all the same.
     let of = |status| Filters { statuses: [status].into(), ..Filters::default() };
+    let closed = TicketQuery { filters: of(Status::Closed), ..looking_for("SUP-2026-000002") };
+    assert_eq!(numbers(&*index, &closed).await, [0; 0], "filters hold for it too");
     let open = |text| TicketQuery {
         filters: of(Status::Open),
         sort: Sort::OldestFirst,

@@ -69,14 +69,13 @@ impl Store {
         query: &TicketQuery,
         search: &Search,
     ) -> Result<Vec<PlaceRow>, sqlx::Error> {
+        let mut connection = self.lend().await?;
         if search.number.is_some() || search.email.is_some() {
-            let mut connection = self.lend().await?;
             let rows = exact(query, search).fetch_all(&mut *connection).await?;
             if !rows.is_empty() || has_exact(query, search).fetch_one(&mut *connection).await? {
                 return Ok(rows);
             }
         }
-        let mut connection = self.lend().await?;
         let hits: i64 = sqlx::query_scalar(include_str!("../../sql/probe_words.sql"))
             .bind(tsquery(search))
             .bind(query.start().horizon)
