@@ -248,6 +248,8 @@ metrics! {
         "Events not published yet that this worker's relay found at its last look, 256 at most; 0 in a worker that does not relay.";
     Gauge OUTBOX_AGE "outbox_oldest_age_seconds":
         "Age, at that look, of the oldest event not published yet; 0 when there is none. While publishing fails the relay looks again every two seconds.";
+    Gauge SEARCH_LAG "search_lag_seconds":
+        "Age of the latest ticket that can be searched, where this worker's indexer found more than it took in at its last look; 0 otherwise.";
     Gauge SUBSCRIBERS "progress_subscribers":
         "Streams of live progress that are open at this edge; from 5000 on further ones are refused.";
 

@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 use backon::BackoffBuilder;
 use common::{
     chain,
+    clock::Clock,
     ports::{search::SearchWriter, store::StoreError},
     retry::persistently,
 };
@@ -15,11 +16,19 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::{measure, state::State};
+
 /// Entries taken in together. While a batch of them is written, events of younger transactions wait.
 const BATCH: u32 = 256;
 
 /// How long to wait for more entries.
 const POLL: Duration = Duration::from_millis(400);
+
+/// How often as long as it worked the indexer rests while a lane of its worker has submissions in hand.
+const YIELDING: u32 = 8;
+
+/// The longest such rest.
+const YIELDING_MAX: Duration = Duration::from_secs(2);
 
 /// The longest pause between two tries while the store is away.
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(2);
@@ -27,11 +36,14 @@ const RETRY_DELAY_MAX: Duration = Duration::from_secs(2);
 /// One a worker; of all, one at a time has something to do.
 pub(crate) struct Indexer {
     search: Arc<dyn SearchWriter>,
+    clock: Arc<dyn Clock>,
+    /// What the worker's lanes do.
+    state: State,
 }
 
 impl Indexer {
-    pub(crate) fn new(search: Arc<dyn SearchWriter>) -> Self {
-        Self { search }
+    pub(crate) fn new(search: Arc<dyn SearchWriter>, clock: Arc<dyn Clock>, state: State) -> Self {
+        Self { search, clock, state }
     }
 
     pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
@@ -65,11 +77,18 @@ impl Indexer {
         }
     }
 
-    /// A batch, and how long to leave the store to others: as long as that took, while there is more.
+    /// A batch, and how long to leave the store to others: while there is more, as long as that took, or
+    /// a multiple of it where others have something to store.
     async fn take_in(&self) -> Result<Duration, StoreError> {
         let begun_at = Instant::now();
-        let is_behind = self.search.take_in(BATCH).await? >= BATCH;
-        Ok(if is_behind { begun_at.elapsed().min(POLL) } else { POLL })
+        let taken_in = self.search.take_in(BATCH).await?;
+        let (is_behind, took) = (taken_in.entries >= BATCH, begun_at.elapsed());
+        measure::search(taken_in.until.filter(|_| is_behind), self.clock.now());
+        Ok(match (is_behind, self.state.is_working()) {
+            (true, true) => (took * YIELDING).min(YIELDING_MAX),
+            (true, false) => took.min(POLL),
+            (false, _) => POLL,
+        })
     }
 }
 
@@ -78,9 +97,13 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use async_trait::async_trait;
+    use chrono::DateTime;
     use tokio::time::sleep;
 
+    use common::ports::search::TakenIn;
+
     use super::*;
+    use crate::doubles::TestClock;
 
     /// A search that is behind by so many entries, and away for so many tries.
     struct Behind {
@@ -91,7 +114,7 @@ mod tests {
 
     #[async_trait]
     impl SearchWriter for Behind {
-        async fn take_in(&self, entries_max: u32) -> Result<u32, StoreError> {
+        async fn take_in(&self, entries_max: u32) -> Result<TakenIn, StoreError> {
             self.tries.fetch_add(1, Ordering::Relaxed);
             sleep(Duration::from_millis(10)).await;
             let less = |tries: u32| tries.checked_sub(1);
@@ -100,18 +123,23 @@ mod tests {
             }
             let entries = self.entries.load(Ordering::Relaxed).min(entries_max);
             self.entries.fetch_sub(entries, Ordering::Relaxed);
-            Ok(entries)
+            Ok(TakenIn { entries, until: None })
         }
     }
 
     async fn after(time: Duration, entries: u32, away_for: u32) -> Arc<Behind> {
+        beside(&State::new(), time, entries, away_for).await
+    }
+
+    async fn beside(state: &State, time: Duration, entries: u32, away_for: u32) -> Arc<Behind> {
         let behind = Arc::new(Behind {
             entries: entries.into(),
             away_for: away_for.into(),
             tries: AtomicU32::default(),
         });
         let stop = CancellationToken::new();
-        let running = tokio::spawn(Arc::new(Indexer::new(behind.clone())).run(stop.clone()));
+        let indexer = Arc::new(Indexer::new(behind.clone(), Arc::new(TestClock), state.clone()));
+        let running = tokio::spawn(indexer.run(stop.clone()));
         sleep(time).await;
         stop.cancel();
         running.await.unwrap();
@@ -124,6 +152,17 @@ mod tests {
         assert_eq!(behind.entries.load(Ordering::Relaxed), 0);
         let behind = after(Duration::from_millis(500), 40 * BATCH, 0).await;
         assert_eq!(behind.tries.load(Ordering::Relaxed), 25);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_stores_comes_first() {
+        let state = State::new();
+        let working = state.working(Some(DateTime::UNIX_EPOCH));
+        let behind = beside(&state, Duration::from_millis(900), 40 * BATCH, 0).await;
+        assert_eq!(behind.tries.load(Ordering::Relaxed), 10);
+        drop(working);
+        let behind = beside(&state, Duration::from_millis(900), 40 * BATCH, 0).await;
+        assert_eq!(behind.entries.load(Ordering::Relaxed), 0);
     }
 
     #[tokio::test(start_paused = true)]

@@ -38,6 +38,11 @@ impl State {
         self.shared.consuming.load(Ordering::Relaxed) > 0
     }
 
+    /// Whether a lane has submissions in hand.
+    pub(crate) fn is_working(&self) -> bool {
+        !self.oldest().is_empty()
+    }
+
     /// Shows how it is doing, as of `now`, among the metrics.
     pub fn measure(&self, now: DateTime<Utc>) {
         let oldest = self.oldest().values().min().copied();
