@@ -1,6 +1,6 @@
 //! Packs submissions into envelopes. Nothing is timed: a submission that comes alone leaves alone,
-//! at once; while [`WINDOW`] envelopes are unconfirmed the next ones gather, so envelopes grow with
-//! the load by themselves.
+//! at once; while one envelope is unconfirmed the next one gathers, so envelopes grow with the load by
+//! themselves.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -27,10 +27,10 @@ use crate::{
 /// would have to wait behind more is better told so at once.
 const OFFERS_MAX: usize = 4_096;
 
-/// Envelopes unconfirmed at a time: one more than is on its way, so that the broker has the next one when
-/// it has confirmed the last. With more of them envelopes hold fewer submissions, and what an envelope costs
-/// the broker, the worker and the store is shared by fewer.
-const WINDOW: usize = 2;
+/// Envelopes unconfirmed at a time. With more of them envelopes hold fewer submissions, and what an envelope
+/// costs the broker, the worker and the store is shared by fewer: more than the broker would gain by having
+/// the next one when it has confirmed the last.
+const WINDOW: usize = 1;
 
 /// The same while whole envelopes wait: the broker is slow, or far away.
 const WINDOW_FULL: usize = 8;
