@@ -8,6 +8,7 @@ use axum::{
 use chrono::{DateTime, Utc};
 pub use common::clock::rfc3339;
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
 
 use crate::{
@@ -43,14 +44,21 @@ pub fn enveloped<T: Serialize>(
 /// An answer that is just this object.
 pub fn plain<T: Serialize>(success: Success, object: &T) -> Result<Response, Problem> {
     let mut body = Vec::with_capacity(BODY_BYTES_TYPICAL);
-    serde_json::to_writer(&mut body, object).map_err(|error| {
-        tracing::error!(%error, "an answer cannot be written");
-        Problem::Internal
-    })?;
+    serde_json::to_writer(&mut body, object).map_err(|error| unwritable(&error))?;
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = success.status();
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
+}
+
+/// A part of an answer as it is written, to be told more than once.
+pub fn written<T: Serialize>(object: &T) -> Result<Box<RawValue>, Problem> {
+    to_raw_value(object).map_err(|error| unwritable(&error))
+}
+
+fn unwritable(error: &serde_json::Error) -> Problem {
+    tracing::error!(%error, "an answer cannot be written");
+    Problem::Internal
 }

@@ -32,6 +32,7 @@ use crate::{
     request::Around,
     snapshot::Snapshots,
     spool::{self, Spool, drain::Drain},
+    stats::Memo,
     waiting::{self, Waiting},
 };
 
@@ -59,6 +60,8 @@ pub struct Edge {
     pub look_ups: Condition,
     pub snapshots: Snapshots,
     pub history: History,
+    /// What was told of the statistics.
+    pub told: Memo,
     pub event_log: Arc<dyn EventLog>,
     pub access: Access,
     pub limits: Arc<Limits>,
@@ -198,6 +201,7 @@ pub fn start(
         _reconciling: spawn(Arc::clone(&reconciler).run()),
     };
     let edge = Edge {
+        told: Memo::default(),
         history: History::new(Arc::clone(&ports.statistics)),
         snapshots: Snapshots::new(ports.cache, ports.statistics, Arc::clone(&clock)),
         access,

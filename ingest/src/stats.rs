@@ -1,5 +1,6 @@
 //! `GET /api/support/stats`: the counts, for staff of any role.
 
+mod memo;
 mod period;
 mod zone;
 
@@ -12,14 +13,17 @@ use common::domain::{
 };
 use http::query::number;
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 use utoipa::{ToSchema, openapi::Object};
 
+pub use self::memo::Memo;
 use self::{
+    memo::Question,
     period::{AGES, Asked, Calendar, Half, Sums, backlog},
     zone::Zone,
 };
 use crate::{
-    answer::{enveloped, rfc3339},
+    answer::{enveloped, rfc3339, written},
     edge::Edge,
     openapi::schemas::{self, Time},
     problem::{Problem, Success},
@@ -35,11 +39,27 @@ pub async fn stats(State(edge): State<Arc<Edge>>, head: Parts) -> Result<Respons
     let asked = asked(head.uri.query())?;
     let snapshot = edge.snapshots.latest().await.map_err(|_| Problem::Unavailable)?;
     let now = edge.clock.now();
-    let calendar = Calendar::new(asked, now);
+    let question = Question::new(asked, now);
+    let told = edge.told.told(&snapshot.statistics, question);
+    let data = if let Some(data) = told {
+        data
+    } else {
+        let data = counts(&edge, &snapshot, Calendar::new(asked, now)).await?;
+        edge.told.keep(&snapshot.statistics, question, Arc::clone(&data));
+        data
+    };
+    enveloped(Success::Found, "Support ticket statistics", &&*data, now)
+}
+
+/// The counts, written.
+async fn counts(
+    edge: &Edge,
+    snapshot: &Snapshot,
+    calendar: Calendar,
+) -> Result<Arc<RawValue>, Problem> {
     let told = edge.history.since(calendar.since(), &snapshot.statistics).await;
     let sums = calendar.sum(&told.map_err(|_| Problem::Unavailable)?);
-    let data = Counts::new(&snapshot, &calendar, sums);
-    enveloped(Success::Found, "Support ticket statistics", &data, now)
+    written(&Counts::new(snapshot, &calendar, sums)).map(Arc::from)
 }
 
 fn asked(query: Option<&str>) -> Result<Asked, Problem> {
