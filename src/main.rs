@@ -58,7 +58,9 @@ fn main() -> ExitCode {
 /// Whether only another setting would help: a value that is none, a folder that cannot be used, an
 /// address that is not this machine's.
 fn is_bad_setting(cause: &(dyn Error + 'static)) -> bool {
-    let folder = cause.downcast_ref().is_some_and(|it| matches!(it, OpenError::Unusable { .. }));
+    let folder = cause
+        .downcast_ref()
+        .is_some_and(|it| matches!(it, OpenError::Unusable { .. } | OpenError::Absent { .. }));
     let address = cause.downcast_ref().is_some_and(ListenError::is_final);
     cause.is::<ConfigError>() || cause.is::<::ingest::SpoolError>() || folder || address
 }

@@ -113,6 +113,14 @@ async fn a_folder_or_an_address_that_cannot_be_used_is_a_bad_setting() {
     assert!(line.starts_with("error: cannot use the data directory "), "{line}");
     assert!(line.contains("--data-dir"), "{line}");
 
+    for command in ["verify", "export"] {
+        let output = invoke(folder.path(), &[], &[command, "--data-dir", "nowhere"]).await;
+        let line = only_line(&output, 2);
+        let there = folder.path().join("nowhere");
+        let said = format!("error: there is no installation in {} (--data-dir): ", there.display());
+        assert!(line.starts_with(&said), "{line}");
+    }
+
     // Of the range that documents are written with: no machine has it.
     let arguments = ["serve", "--listen", "192.0.2.1:8080"];
     let output = invoke(folder.path(), &[], &arguments).await;

@@ -44,7 +44,7 @@ use self::{
     events::RelayLease,
     writer::{Work, Writer},
 };
-use crate::data_dir::{self, DataDir, OpenError, unusable};
+use crate::data_dir::{self, DataDir, OpenError};
 
 /// Look-ups at a time. They wait for nobody, so more would only share the same processors.
 const READERS_MAX: u32 = 4;
@@ -183,8 +183,11 @@ impl Store {
 
 /// The database of a directory that must be there.
 fn existing_database(data_dir: &Path) -> Result<PathBuf, OpenError> {
-    let data_dir = data_dir.canonicalize().map_err(unusable(data_dir))?;
-    Ok(data_dir::database(&data_dir))
+    let absent = |source| {
+        let path = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned());
+        OpenError::Absent { path, source }
+    };
+    Ok(data_dir::database(&data_dir.canonicalize().map_err(absent)?))
 }
 
 fn reader_pool() -> SqlitePoolOptions {
