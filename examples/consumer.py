@@ -1,10 +1,12 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Hears of every ticket: consumer.py AMQP_URL QUEUE   (Debian: python3-pika)"""
 import json
 import sys
 
 import pika
 
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
 url, queue = sys.argv[1:]
 channel = pika.BlockingConnection(pika.URLParameters(url)).channel()
 # Declaring what is there already changes nothing; whoever starts first makes it.

@@ -53,11 +53,12 @@ impl Welcome<'_> {
 Keep {key} with every backup: tickets are numbered with it.
 
 Create a ticket:
-  curl -sS {url}/api/support/ticket -H 'Content-Type: application/json' -d '{{"name": "Ada Lovelace", "email": "ada@example.org", "subject": "technical", "message": "The engine is stuck.", "timestamp": "{timestamp}"}}'
+  curl -sS {url}/api/support/ticket -H 'Content-Type: application/json' -d '{{"name": "Ada Lovelace", "email": "ada@example.org", "subject": "technical", "message": "The engine has stopped.", "timestamp": "{timestamp}"}}'
 Look it up by the number in the answer, or, with all that was sent, by its id:
   curl -sS {url}/api/support/ticket/SUP-…
 See the statistics:
   curl -sS {url}/api/support/stats -H "Authorization: Bearer {token}"
+All that it answers: {url}/docs
 Stop it with Ctrl-C. `supportline --help` tells the rest.
 "#,
             short = self.short(),
