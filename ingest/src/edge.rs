@@ -187,14 +187,11 @@ pub fn start(
         window: settings.unaccounted_after,
     });
     let drained = CancellationToken::new();
+    let receipts = waiting::hand_out(ports.receipts, Arc::clone(&waiting), Arc::clone(&accounts));
     let background = Background {
         batcher: spawn(batcher.run(drained.clone())),
         drained,
-        receipts: spawn(waiting::hand_out(
-            ports.receipts,
-            Arc::clone(&waiting),
-            Arc::clone(&accounts),
-        )),
+        receipts: spawn(receipts),
         monitor: spawn(Arc::clone(&health).monitor(ports.health)),
         spooling,
         _hub: spawn(Arc::clone(&hub).run(ports.feed)),
