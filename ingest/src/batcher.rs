@@ -14,7 +14,11 @@ use std::{
 use common::{domain::Submission, failpoint, metrics::ENVELOPE_SUBMISSIONS};
 use futures_util::FutureExt;
 use thiserror::Error;
-use tokio::{sync::mpsc, task::JoinSet, time::Instant};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinSet,
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
@@ -32,7 +36,7 @@ const OFFERS_MAX: usize = 4_096;
 /// the next one when it has confirmed the last.
 const WINDOW: usize = 1;
 
-/// The same while whole envelopes wait: the broker is slow, or far away.
+/// The same while whole envelopes wait: the broker is slow or far away, or a confirm does not come.
 const WINDOW_FULL: usize = 8;
 
 /// Submissions in an envelope. Above some hundred a larger one saves nothing, and it is what a
@@ -62,6 +66,8 @@ struct Offer {
 /// Where handlers hand in submissions.
 pub struct Intake {
     offers: mpsc::Sender<Offer>,
+    /// Woken when a whole envelope waits, which need not wait for a confirm.
+    whole: Arc<Notify>,
     outlet: Arc<Outlet>,
     packing_wait_ms: Arc<AtomicU64>,
 }
@@ -87,6 +93,9 @@ impl Intake {
         let (confirm, confirmation) = confirmation();
         let offer = Offer { submission, offered_at: Instant::now(), confirm };
         self.offers.try_send(offer).map_err(|_| NotTaken)?;
+        if self.waiting() >= SUBMISSIONS_MAX {
+            self.whole.notify_one();
+        }
         Ok(confirmation)
     }
 }
@@ -94,18 +103,20 @@ impl Intake {
 /// Makes both ends.
 pub fn intake(outlet: Arc<Outlet>) -> (Intake, Batcher) {
     let (sender, offers) = mpsc::channel(OFFERS_MAX);
-    let packing_wait_ms = Arc::<AtomicU64>::default();
+    let (whole, packing_wait_ms) = (Arc::<Notify>::default(), Arc::<AtomicU64>::default());
     let intake = Intake {
         offers: sender,
+        whole: Arc::clone(&whole),
         outlet: Arc::clone(&outlet),
         packing_wait_ms: Arc::clone(&packing_wait_ms),
     };
-    (intake, Batcher { offers, outlet, packing_wait_ms })
+    (intake, Batcher { offers, whole, outlet, packing_wait_ms })
 }
 
 /// Packs what is handed in, and sends it.
 pub struct Batcher {
     offers: mpsc::Receiver<Offer>,
+    whole: Arc<Notify>,
     outlet: Arc<Outlet>,
     packing_wait_ms: Arc<AtomicU64>,
 }
@@ -114,13 +125,15 @@ impl Batcher {
     /// Runs until `drained` is cancelled and everything handed in is settled.
     pub async fn run(mut self, drained: CancellationToken) {
         // Tasks of their own, so that envelopes are encoded on every core.
-        let mut unconfirmed = JoinSet::new();
+        let (mut unconfirmed, whole) = (JoinSet::new(), Arc::clone(&self.whole));
         loop {
+            let may_leave = unconfirmed.len() < self.window();
             tokio::select! {
                 biased;
                 Some(_) = unconfirmed.join_next() => {}
                 () = drained.cancelled(), if !self.offers.is_closed() => self.offers.close(),
-                offer = self.offers.recv(), if unconfirmed.len() < self.window() => {
+                () = whole.notified(), if !may_leave && unconfirmed.len() < WINDOW_FULL => {}
+                offer = self.offers.recv(), if may_leave => {
                     let Some(first) = offer else { break };
                     let envelope = self.pack(first);
                     unconfirmed.spawn(envelope.leave(Arc::clone(&self.outlet)));

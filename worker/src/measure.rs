@@ -5,8 +5,8 @@ use common::{
     clock::Clock,
     domain::{DeadLetterCode, Event, EventKind, Submission, TicketNumber},
     metrics::{
-        DEAD_LETTERS, DELIVERIES, EVENTS, LANE_DEATHS, OUTBOX_AGE, OUTBOX_EVENTS, SEARCH_LAG,
-        SUBMISSION_AGE, TICKETS,
+        DEAD_LETTERS, DELIVERIES, EVENTS, LANE_DEATHS, OUTBOX_AGE, OUTBOX_EVENTS, SUBMISSION_AGE,
+        TICKETS,
     },
     ports::{
         queue::{DeadLetterReason, Delivery},
@@ -70,12 +70,6 @@ pub(crate) fn outbox(pending: &[Event], now: DateTime<Utc>) {
     // By two machines' clocks, so it may seem to come from the future.
     let age = pending.first().and_then(|oldest| (now - oldest.at).to_std().ok());
     OUTBOX_AGE.set(age.unwrap_or_default().as_secs_f64(), &[]);
-}
-
-/// Tells how far the search is behind: when what can be searched was made, if there is more.
-pub(crate) fn search(behind_since: Option<DateTime<Utc>>, now: DateTime<Utc>) {
-    let lag = behind_since.and_then(|since| (now - since).to_std().ok());
-    SEARCH_LAG.set(lag.unwrap_or_default().as_secs_f64(), &[]);
 }
 
 /// Tells of an event that is with everybody who asked to be told.

@@ -21,7 +21,6 @@
 //! [`SEARCH_WINDOW`] tickets that match, and sorts those.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 
 use super::store::StoreError;
 use crate::domain::{TicketPage, TicketQuery};
@@ -37,19 +36,10 @@ pub trait TicketIndex: Send + Sync {
     async fn page(&self, query: &TicketQuery) -> Result<TicketPage, StoreError>;
 }
 
-/// What was taken in at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TakenIn {
-    /// Entries of the outbox.
-    pub entries: u32,
-    /// When the latest of them was made.
-    pub until: Option<DateTime<Utc>>,
-}
-
 /// The worker's half.
 #[async_trait]
 pub trait SearchWriter: Send + Sync {
-    /// Takes in what the next entries of the outbox tell of, that many at most; none while another
-    /// worker does the same.
-    async fn take_in(&self, entries_max: u32) -> Result<TakenIn, StoreError>;
+    /// Takes in what the next entries of the outbox tell of, that many at most, and says how many there
+    /// were. None while another worker does the same.
+    async fn take_in(&self, entries_max: u32) -> Result<u32, StoreError>;
 }

@@ -78,12 +78,29 @@ async fn a_submission_that_comes_alone_leaves_alone_and_at_once() {
 async fn submissions_gather_while_the_window_is_full() {
     let bed = bed(SLOW);
     let first = bed.fill_window().await;
-    let gathered = bed.offer_many(450, "x").await;
+    let gathered = bed.offer_many(SUBMISSIONS_MAX - 1, "x").await;
     assert_eq!(bed.publisher.sizes().len(), WINDOW);
     for mut confirmation in first.into_iter().chain(gathered) {
         assert_eq!(confirmation.durability().await, Durability::Durable);
     }
-    assert_eq!(bed.publisher.sizes()[WINDOW..], [200, 200, 50]);
+    assert_eq!(bed.publisher.sizes()[WINDOW..], [SUBMISSIONS_MAX - 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whole_envelopes_wait_for_no_confirm() {
+    let bed = bed(SLOW);
+    let mut confirmations = bed.fill_window().await;
+    confirmations.extend(bed.offer_many(450, "x").await);
+    assert_eq!(bed.publisher.sizes()[WINDOW..], [200, 200]);
+    confirmations.extend(bed.offer_many(149, "x").await);
+    assert_eq!(bed.publisher.sizes().len(), WINDOW + 2);
+    confirmations.extend(bed.offer_many(1, "x").await);
+    assert_eq!(bed.publisher.sizes()[WINDOW..], [200, 200, 200]);
+    confirmations.extend(bed.offer_many(2_000, "x").await);
+    assert_eq!(bed.publisher.sizes().len(), WINDOW_FULL, "so many and no more");
+    for mut confirmation in confirmations {
+        assert_eq!(confirmation.durability().await, Durability::Durable);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -160,7 +177,7 @@ async fn one_more_than_may_wait_is_refused_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_queue_that_is_too_slow_for_its_load_is_saturated_before_it_is_full() {
-    let bed = bed(SLOW);
+    let bed = bed(Mood::Slow(Duration::from_secs(2)));
     let mut waiting = bed.fill_window().await;
     waiting.extend(bed.offer_many(4_000, "x").await);
     assert!(!bed.intake.is_saturated(), "it may be fast");

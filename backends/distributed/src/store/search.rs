@@ -6,7 +6,7 @@ use common::{
     domain::{Email, Filters, Place, Search, Sort, Tag, TicketNumber, TicketPage, TicketQuery},
     ports::{
         cases::{Cases, Reference},
-        search::{SEARCH_WINDOW, SearchWriter, TakenIn, TicketIndex},
+        search::{SEARCH_WINDOW, SearchWriter, TicketIndex},
         store::StoreError,
     },
 };
@@ -48,17 +48,12 @@ impl TicketIndex for Store {
 
 #[async_trait]
 impl SearchWriter for Store {
-    async fn take_in(&self, entries_max: u32) -> Result<TakenIn, StoreError> {
-        let query = sqlx::query_as::<_, (i32, Option<DateTime<Utc>>)>(include_str!(
-            "../../sql/take_in.sql"
-        ));
+    async fn take_in(&self, entries_max: u32) -> Result<u32, StoreError> {
+        let query = sqlx::query_scalar::<_, i32>(include_str!("../../sql/take_in.sql"));
         // Planned each time: how the tickets are looked up depends on how many entries there can be.
         let query = query.bind(i64::from(entries_max)).persistent(false);
-        let (entries, until) =
-            bounded(async { query.fetch_one(&mut *self.lend().await?).await }).await?;
-        let entries = u32::try_from(entries)
-            .map_err(|_| StoreError::Corrupt("take_in.entries".to_owned()))?;
-        Ok(TakenIn { entries, until })
+        let entries = bounded(async { query.fetch_one(&mut *self.lend().await?).await }).await?;
+        u32::try_from(entries).map_err(|_| StoreError::Corrupt("take_in.count".to_owned()))
     }
 }
 

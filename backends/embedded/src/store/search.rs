@@ -6,14 +6,14 @@ use common::{
     domain::{Email, Filters, Place, Search, Sort, Tag, TicketNumber, TicketPage, TicketQuery},
     ports::{
         cases::{Cases, Reference},
-        search::{SEARCH_WINDOW, SearchWriter, TakenIn, TicketIndex},
+        search::{SEARCH_WINDOW, SearchWriter, TicketIndex},
         store::StoreError,
     },
 };
 use sqlx::{FromRow, Sqlite, SqliteConnection, query::QueryAs, sqlite::SqliteArguments};
 use uuid::Uuid;
 
-use super::{Store, corrupt, failure, json, read, time_text, writer::Work};
+use super::{Store, corrupt, failure, json, time_text, writer::Work};
 
 /// A statement that goes on behind the tickets that pass the filters.
 macro_rules! behind_listed {
@@ -43,7 +43,7 @@ impl TicketIndex for Store {
 
 #[async_trait]
 impl SearchWriter for Store {
-    async fn take_in(&self, entries_max: u32) -> Result<TakenIn, StoreError> {
+    async fn take_in(&self, entries_max: u32) -> Result<u32, StoreError> {
         let query = sqlx::query_as(include_str!("../../sql/entries_to_take_in.sql"));
         // By a reader: where there is nothing new, the writer is left alone.
         let next: NextEntries =
@@ -51,9 +51,7 @@ impl SearchWriter for Store {
         if let Some(position) = next.position {
             self.write(TakeIn { position }).await?;
         }
-        let until =
-            next.until.map(|at| read("audit_entries", "the latest", "at", &at)).transpose()?;
-        Ok(TakenIn { entries: next.entries, until })
+        Ok(next.entries)
     }
 }
 
@@ -62,7 +60,6 @@ impl SearchWriter for Store {
 struct NextEntries {
     entries: u32,
     position: Option<i64>,
-    until: Option<String>,
 }
 
 /// What is on record up to this position. Doing it twice changes nothing.
