@@ -60,8 +60,8 @@ pub struct Edge {
     pub look_ups: Condition,
     pub snapshots: Snapshots,
     pub history: History,
-    /// What was told of the statistics.
-    pub told: Memo,
+    /// To questions about the statistics.
+    pub answers: Memo,
     pub event_log: Arc<dyn EventLog>,
     pub access: Access,
     pub limits: Arc<Limits>,
@@ -198,7 +198,7 @@ pub fn start(
         _reconciling: spawn(Arc::clone(&reconciler).run()),
     };
     let edge = Edge {
-        told: Memo::default(),
+        answers: Memo::default(),
         history: History::new(Arc::clone(&ports.statistics)),
         snapshots: Snapshots::new(ports.cache, ports.statistics, Arc::clone(&clock)),
         access,

@@ -40,12 +40,11 @@ pub async fn stats(State(edge): State<Arc<Edge>>, head: Parts) -> Result<Respons
     let snapshot = edge.snapshots.latest().await.map_err(|_| Problem::Unavailable)?;
     let now = edge.clock.now();
     let question = Question::new(asked, now);
-    let told = edge.told.told(&snapshot.statistics, question);
-    let data = if let Some(data) = told {
+    let data = if let Some(data) = edge.answers.find(&snapshot.statistics, question) {
         data
     } else {
         let data = counts(&edge, &snapshot, Calendar::new(asked, now)).await?;
-        edge.told.keep(&snapshot.statistics, question, Arc::clone(&data));
+        edge.answers.keep(&snapshot.statistics, question, Arc::clone(&data));
         data
     };
     enveloped(Success::Found, "Support ticket statistics", &&*data, now)

@@ -1,5 +1,5 @@
 //! What was told of the counts, as it is written: whoever asks the same of the same counts is told the
-//! same, and to sum up and write a month costs several times what all the rest of the request does.
+//! same, and a month of quarters of an hour need not be summed up and written again.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -42,7 +42,7 @@ struct Kept {
 
 impl Memo {
     /// What was told of just these counts.
-    pub fn told(&self, counts: &Arc<Statistics>, question: Question) -> Option<Arc<RawValue>> {
+    pub fn find(&self, counts: &Arc<Statistics>, question: Question) -> Option<Arc<RawValue>> {
         let kept = self.kept();
         if !kept.counts.as_ref().is_some_and(|it| Arc::ptr_eq(it, counts)) {
             return None;
@@ -54,10 +54,15 @@ impl Memo {
     /// Keeps what is told of these counts, in the place of whatever was told of others.
     pub fn keep(&self, counts: &Arc<Statistics>, question: Question, answer: Arc<RawValue>) {
         let mut kept = self.kept();
-        if !kept.counts.as_ref().is_some_and(|it| Arc::ptr_eq(it, counts)) {
-            *kept = Kept { counts: Some(Arc::clone(counts)), answers: Vec::new() };
+        match &kept.counts {
+            Some(of) if Arc::ptr_eq(of, counts) => {}
+            // Somebody was slow: there are newer ones.
+            Some(of) if of.generated_at > counts.generated_at => return,
+            _ => *kept = Kept { counts: Some(Arc::clone(counts)), answers: Vec::new() },
         }
-        if kept.answers.len() < QUESTIONS_MAX {
+        // Several may have asked at once what was not known yet.
+        let is_new = kept.answers.iter().all(|(of, _)| *of != question);
+        if is_new && kept.answers.len() < QUESTIONS_MAX {
             kept.answers.push((question, answer));
         }
     }
@@ -83,7 +88,7 @@ mod tests {
     }
 
     fn told(memo: &Memo, counts: &Arc<Statistics>, question: Question) -> Option<String> {
-        memo.told(counts, question).map(|it| it.get().to_owned())
+        memo.find(counts, question).map(|it| it.get().to_owned())
     }
 
     #[test]
@@ -112,14 +117,21 @@ mod tests {
         memo.keep(&next, asked, answer(2));
         assert_eq!(told(&memo, &counts, asked), None);
         assert_eq!(told(&memo, &next, asked).as_deref(), Some("2"));
+        let earlier = DateTime::UNIX_EPOCH - chrono::TimeDelta::seconds(1);
+        let old = Arc::new(Statistics { generated_at: earlier, ..Statistics::default() });
+        memo.keep(&old, asked, answer(3));
+        assert_eq!(told(&memo, &next, asked).as_deref(), Some("2"), "newer than what comes late");
     }
 
     #[test]
     fn who_asks_everything_holds_no_memory() {
         let (memo, counts) = (Memo::default(), Arc::<Statistics>::default());
         for days in 1..=366 {
-            memo.keep(&counts, question(days, "UTC", "2026-11-22T10:30:00Z"), answer(days.into()));
+            let asked = question(days, "UTC", "2026-11-22T10:30:00Z");
+            memo.keep(&counts, asked, answer(days.into()));
+            memo.keep(&counts, asked, answer(0));
+            let one_each = usize::from(days).min(QUESTIONS_MAX);
+            assert_eq!(memo.kept().answers.len(), one_each);
         }
-        assert_eq!(memo.kept().answers.len(), QUESTIONS_MAX);
     }
 }

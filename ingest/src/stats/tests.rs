@@ -195,6 +195,31 @@ async fn days_that_are_over_are_read_once_and_again_when_they_are_changed() {
     assert_eq!(stage.store.asked(), expected + 1 + 2);
 }
 
+/// Between two looks at the counts it may become another day.
+#[tokio::test(start_paused = true)]
+async fn who_asks_the_same_of_the_same_counts_is_told_the_same_until_midnight() {
+    let stage = Stage::new();
+    known(&stage);
+    let last_of_the_day = Duration::from_mins(13 * 60 + 30) - Duration::from_millis(100);
+    advance(last_of_the_day).await;
+    let mut counts = statistics();
+    counts.generated_at = stage.edge.clock.now();
+    *stage.store.statistics.lock().unwrap() = Some(counts);
+    let first = ask(&stage, "?days=1").await;
+    let again = ask(&stage, "?days=1").await;
+    assert_eq!(first.json["data"], again.json["data"]);
+    let asked = Asked { days: 1, zone: Zone::UTC };
+    let snapshot = stage.edge.snapshots.latest().await.unwrap();
+    let question = Question::new(asked, stage.edge.clock.now());
+    let kept = stage.edge.answers.find(&snapshot.statistics, question).expect("it is kept");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(kept.get()).unwrap(), first.json["data"]);
+    advance(Duration::from_millis(150)).await;
+    let next_day = ask(&stage, "?days=1").await;
+    assert_eq!(next_day.json["data"]["generatedAt"], first.json["data"]["generatedAt"]);
+    let dates = [&first, &next_day].map(|it| it.json["data"]["daily"][0]["date"].clone());
+    assert_eq!(dates, ["2026-11-22", "2026-11-23"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_the_token_nothing_is_told_not_even_that_the_query_is_wrong() {
     let stage = Stage::new();
