@@ -249,7 +249,7 @@ metrics! {
     Gauge OUTBOX_AGE "outbox_oldest_age_seconds":
         "Age, at that look, of the oldest event not published yet; 0 when there is none. While publishing fails the relay looks again every two seconds.";
     Gauge SEARCH_LAG "search_lag_seconds":
-        "Age of the latest ticket that can be searched, where this worker's indexer found more than it took in at its last look; 0 otherwise.";
+        "How long ago this worker last found nothing more to be taken in for the search, or found another doing it: no ticket is found later than that, one in all workers.";
     Gauge SUBSCRIBERS "progress_subscribers":
         "Streams of live progress that are open at this edge; from 5000 on further ones are refused.";
 

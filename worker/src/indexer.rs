@@ -6,12 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use backon::BackoffBuilder;
-use common::{
-    chain,
-    clock::Clock,
-    ports::{search::SearchWriter, store::StoreError},
-    retry::persistently,
-};
+use common::{chain, ports::search::SearchWriter, retry::persistently};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -24,11 +19,15 @@ const BATCH: u32 = 256;
 /// How long to wait for more entries.
 const POLL: Duration = Duration::from_millis(400);
 
-/// How often as long as it worked the indexer rests while a lane of its worker has submissions in hand.
+/// While a lane of its worker has submissions in hand the indexer rests so many times as long as it worked.
 const YIELDING: u32 = 8;
 
 /// The longest such rest.
 const YIELDING_MAX: Duration = Duration::from_secs(2);
+
+/// An indexer that is behind for so long yields no more: a flood that goes on may make new tickets be found
+/// late, but not ever later because of that.
+const YIELDING_FOR: Duration = Duration::from_mins(1);
 
 /// The longest pause between two tries while the store is away.
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(2);
@@ -36,24 +35,25 @@ const RETRY_DELAY_MAX: Duration = Duration::from_secs(2);
 /// One a worker; of all, one at a time has something to do.
 pub(crate) struct Indexer {
     search: Arc<dyn SearchWriter>,
-    clock: Arc<dyn Clock>,
     /// What the worker's lanes do.
     state: State,
 }
 
 impl Indexer {
-    pub(crate) fn new(search: Arc<dyn SearchWriter>, clock: Arc<dyn Clock>, state: State) -> Self {
-        Self { search, clock, state }
+    pub(crate) fn new(search: Arc<dyn SearchWriter>, state: State) -> Self {
+        Self { search, state }
     }
 
     pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
         let mut pauses = persistently(RETRY_DELAY_MAX).build();
         let mut is_failing = false;
+        let mut caught_up_at = Instant::now();
         while !stop.is_cancelled() {
+            let begun_at = Instant::now();
             // Dropped half-way it is done whole or not at all.
             let taken_in = tokio::select! {
                 () = stop.cancelled() => return,
-                taken_in = self.take_in() => taken_in,
+                taken_in = self.search.take_in(BATCH) => taken_in,
             };
             // Once for each change, not once for each try.
             match (&taken_in, is_failing) {
@@ -64,9 +64,14 @@ impl Indexer {
                 _ => {}
             }
             is_failing = taken_in.is_err();
-            let pause = if let Ok(pause) = taken_in {
+            if let Ok(Some(..BATCH)) = taken_in {
+                caught_up_at = Instant::now();
+            }
+            let behind = caught_up_at.elapsed();
+            measure::search(behind);
+            let pause = if let Ok(entries) = taken_in {
                 pauses = persistently(RETRY_DELAY_MAX).build();
-                pause
+                self.rest(entries.unwrap_or_default(), begun_at.elapsed(), behind)
             } else {
                 pauses.next().unwrap_or(RETRY_DELAY_MAX)
             };
@@ -77,18 +82,16 @@ impl Indexer {
         }
     }
 
-    /// A batch, and how long to leave the store to others: while there is more, as long as that took, or
-    /// a multiple of it where others have something to store.
-    async fn take_in(&self) -> Result<Duration, StoreError> {
-        let begun_at = Instant::now();
-        let taken_in = self.search.take_in(BATCH).await?;
-        let (is_behind, took) = (taken_in.entries >= BATCH, begun_at.elapsed());
-        measure::search(taken_in.until.filter(|_| is_behind), self.clock.now());
-        Ok(match (is_behind, self.state.is_working()) {
-            (true, true) => (took * YIELDING).min(YIELDING_MAX),
-            (true, false) => took.min(POLL),
-            (false, _) => POLL,
-        })
+    /// How long to leave the store to others, when so many entries took so long: while there is more, as
+    /// long as that, or a multiple of it where others have something to store.
+    fn rest(&self, entries: u32, took: Duration, behind: Duration) -> Duration {
+        if entries < BATCH {
+            POLL
+        } else if self.state.is_working() && behind < YIELDING_FOR {
+            (took * YIELDING).min(YIELDING_MAX)
+        } else {
+            took.min(POLL)
+        }
     }
 }
 
@@ -98,12 +101,10 @@ mod tests {
 
     use async_trait::async_trait;
     use chrono::DateTime;
+    use common::ports::store::StoreError;
     use tokio::time::sleep;
 
-    use common::ports::search::TakenIn;
-
     use super::*;
-    use crate::doubles::TestClock;
 
     /// A search that is behind by so many entries, and away for so many tries.
     struct Behind {
@@ -114,7 +115,7 @@ mod tests {
 
     #[async_trait]
     impl SearchWriter for Behind {
-        async fn take_in(&self, entries_max: u32) -> Result<TakenIn, StoreError> {
+        async fn take_in(&self, entries_max: u32) -> Result<Option<u32>, StoreError> {
             self.tries.fetch_add(1, Ordering::Relaxed);
             sleep(Duration::from_millis(10)).await;
             let less = |tries: u32| tries.checked_sub(1);
@@ -123,7 +124,7 @@ mod tests {
             }
             let entries = self.entries.load(Ordering::Relaxed).min(entries_max);
             self.entries.fetch_sub(entries, Ordering::Relaxed);
-            Ok(TakenIn { entries, until: None })
+            Ok(Some(entries))
         }
     }
 
@@ -138,7 +139,7 @@ mod tests {
             tries: AtomicU32::default(),
         });
         let stop = CancellationToken::new();
-        let indexer = Arc::new(Indexer::new(behind.clone(), Arc::new(TestClock), state.clone()));
+        let indexer = Arc::new(Indexer::new(behind.clone(), state.clone()));
         let running = tokio::spawn(indexer.run(stop.clone()));
         sleep(time).await;
         stop.cancel();
@@ -163,6 +164,23 @@ mod tests {
         drop(working);
         let behind = beside(&state, Duration::from_millis(900), 40 * BATCH, 0).await;
         assert_eq!(behind.entries.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn what_is_behind_rests_longer_for_others_but_not_for_ever() {
+        let state = State::new();
+        let search = Behind { entries: 0.into(), away_for: 0.into(), tries: 0.into() };
+        let indexer = Indexer::new(Arc::new(search), state.clone());
+        let (short, long) = (Duration::from_millis(10), Duration::from_secs(1));
+        let rests = |behind| {
+            [(BATCH, short), (BATCH, long), (BATCH - 1, short)]
+                .map(|(entries, took)| indexer.rest(entries, took, behind))
+        };
+        let alone = [short, POLL, POLL];
+        assert_eq!(rests(Duration::ZERO), alone);
+        let _working = state.working(Some(DateTime::UNIX_EPOCH));
+        assert_eq!(rests(Duration::ZERO), [short * YIELDING, YIELDING_MAX, POLL]);
+        assert_eq!(rests(YIELDING_FOR), alone);
     }
 
     #[tokio::test(start_paused = true)]

@@ -107,12 +107,11 @@ pub async fn run(
         let again = move |stop| Arc::clone(&retention).run(stop);
         tasks.spawn(revive("retention", again, stop.clone()));
     }
-    let refresher =
-        Refresher::new(ports.statistics, ports.cache, Arc::clone(&clock), entropy.as_ref());
+    let refresher = Refresher::new(ports.statistics, ports.cache, clock, entropy.as_ref());
     let refresher = Arc::new(refresher);
     let refresh_again = move |stop| Arc::clone(&refresher).run(stop);
     tasks.spawn(revive("refresher", refresh_again, stop.clone()));
-    let indexer = Arc::new(Indexer::new(ports.search, clock, state));
+    let indexer = Arc::new(Indexer::new(ports.search, state));
     tasks.spawn(revive("indexer", move |stop| Arc::clone(&indexer).run(stop), stop));
     while let Some(end) = tasks.join_next().await {
         if let Err(error) = end {

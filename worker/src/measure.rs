@@ -1,12 +1,14 @@
 //! What a worker tells of itself: figures, and a line in the log for each step of a submission.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use common::{
     clock::Clock,
     domain::{DeadLetterCode, Event, EventKind, Submission, TicketNumber},
     metrics::{
-        DEAD_LETTERS, DELIVERIES, EVENTS, LANE_DEATHS, OUTBOX_AGE, OUTBOX_EVENTS, SUBMISSION_AGE,
-        TICKETS,
+        DEAD_LETTERS, DELIVERIES, EVENTS, LANE_DEATHS, OUTBOX_AGE, OUTBOX_EVENTS, SEARCH_LAG,
+        SUBMISSION_AGE, TICKETS,
     },
     ports::{
         queue::{DeadLetterReason, Delivery},
@@ -70,6 +72,11 @@ pub(crate) fn outbox(pending: &[Event], now: DateTime<Utc>) {
     // By two machines' clocks, so it may seem to come from the future.
     let age = pending.first().and_then(|oldest| (now - oldest.at).to_std().ok());
     OUTBOX_AGE.set(age.unwrap_or_default().as_secs_f64(), &[]);
+}
+
+/// Tells for how long there was always more to be taken in for the search.
+pub(crate) fn search(behind: Duration) {
+    SEARCH_LAG.set(behind.as_secs_f64(), &[]);
 }
 
 /// Tells of an event that is with everybody who asked to be told.

@@ -1,5 +1,5 @@
--- take_in: takes in what the next $1 audit entries tell of, and says how many there were, and when the latest
--- was made. One worker at a time: another that wants to do the same has nothing to do, and waits for nobody.
+-- take_in: takes in what the next $1 audit entries tell of, and says how many there were. One worker at a
+-- time: another that wants to do the same has nothing to do, waits for nobody, and is told NULL.
 --
 -- A ticket is taken in when it is made: what it is searched by does not change. One that was erased is
 -- forgotten, at the latest when the entry of its erasure is read.
@@ -10,7 +10,7 @@ WITH turn AS MATERIALIZED (
     FOR UPDATE SKIP LOCKED
 ),
 entries AS MATERIALIZED (
-    SELECT transaction_id, position, ticket_id, kind, at
+    SELECT transaction_id, position, ticket_id, kind
     FROM audit_entries
     WHERE
         (transaction_id, position) > ((SELECT transaction_id FROM turn), (SELECT position FROM turn))
@@ -62,4 +62,5 @@ moved_on AS (
         search_progress.transaction_id = turn.transaction_id
         AND search_progress.position = turn.position
 )
-SELECT count(*)::integer AS entries, max(at) AS until FROM entries
+SELECT CASE WHEN EXISTS (SELECT FROM turn) THEN count(*)::integer END AS count
+FROM entries

@@ -12,7 +12,7 @@
 //! - `what_fits_better_comes_first`, number and address before name before message, and of what fits
 //!   alike the newest;
 //! - `a_whole_number_or_address_finds_just_that`, and words only where there is none;
-//! - `no_text_breaks_a_search`;
+//! - `no_text_breaks_a_search`, and `punctuation_parts_words`;
 //! - `tickets_are_taken_in_once_whoever_does_it`, those stored before there was a search as well;
 //! - `an_erased_ticket_is_found_no_more`.
 //!
@@ -40,6 +40,6 @@ pub trait TicketIndex: Send + Sync {
 #[async_trait]
 pub trait SearchWriter: Send + Sync {
     /// Takes in what the next entries of the outbox tell of, that many at most, and says how many there
-    /// were. None while another worker does the same.
-    async fn take_in(&self, entries_max: u32) -> Result<u32, StoreError>;
+    /// were; nothing while another worker does the same.
+    async fn take_in(&self, entries_max: u32) -> Result<Option<u32>, StoreError>;
 }

@@ -77,7 +77,7 @@ pub async fn pages(index: &dyn TicketIndex, mut query: TicketQuery, limit: u32) 
 pub async fn take_in(writer: &dyn SearchWriter, index: &dyn TicketIndex, newest: &NewTicket) {
     let newest = looking_for(&newest.number.to_string());
     until(DEADLINE, "the newest is taken in", async || {
-        while writer.take_in(3).await.unwrap() > 0 {}
+        while writer.take_in(3).await.unwrap() > Some(0) {}
         !numbers(index, &newest).await.is_empty()
     })
     .await;

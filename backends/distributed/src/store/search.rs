@@ -48,12 +48,13 @@ impl TicketIndex for Store {
 
 #[async_trait]
 impl SearchWriter for Store {
-    async fn take_in(&self, entries_max: u32) -> Result<u32, StoreError> {
-        let query = sqlx::query_scalar::<_, i32>(include_str!("../../sql/take_in.sql"));
+    async fn take_in(&self, entries_max: u32) -> Result<Option<u32>, StoreError> {
+        let query = sqlx::query_scalar::<_, Option<i32>>(include_str!("../../sql/take_in.sql"));
         // Planned each time: how the tickets are looked up depends on how many entries there can be.
         let query = query.bind(i64::from(entries_max)).persistent(false);
         let entries = bounded(async { query.fetch_one(&mut *self.lend().await?).await }).await?;
-        u32::try_from(entries).map_err(|_| StoreError::Corrupt("take_in.count".to_owned()))
+        let entries = entries.map(u32::try_from).transpose();
+        entries.map_err(|_| StoreError::Corrupt("take_in.count".to_owned()))
     }
 }
 

@@ -43,7 +43,7 @@ impl TicketIndex for Store {
 
 #[async_trait]
 impl SearchWriter for Store {
-    async fn take_in(&self, entries_max: u32) -> Result<u32, StoreError> {
+    async fn take_in(&self, entries_max: u32) -> Result<Option<u32>, StoreError> {
         let query = sqlx::query_as(include_str!("../../sql/entries_to_take_in.sql"));
         // By a reader: where there is nothing new, the writer is left alone.
         let next: NextEntries =
@@ -51,7 +51,7 @@ impl SearchWriter for Store {
         if let Some(position) = next.position {
             self.write(TakeIn { position }).await?;
         }
-        Ok(next.entries)
+        Ok(Some(next.entries))
     }
 }
 
