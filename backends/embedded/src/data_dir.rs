@@ -23,17 +23,14 @@ pub enum OpenError {
         /// What the operating system says.
         source: io::Error,
     },
-    /// There is none to read, and only a server makes one.
+    /// There is none to read, and what only reads makes none.
     #[error(
-        "there is no installation in {} (--data-dir): {source}; accepted: the folder that a server keeps \
-         its data in",
+        "there is no installation in {} (--data-dir); accepted: the folder that a server keeps its data in",
         path.display()
     )]
     Absent {
         /// The directory.
         path: PathBuf,
-        /// What the operating system says.
-        source: io::Error,
     },
     /// Two servers on one directory would each number and count, and each believe to be alone.
     #[error("the data directory {} is in use by another process", path.display())]
@@ -132,7 +129,7 @@ pub(crate) fn database(data_dir: &Path) -> PathBuf {
     data_dir.join("supportline.db")
 }
 
-fn unusable(path: &Path) -> impl Fn(io::Error) -> OpenError {
+pub(crate) fn unusable(path: &Path) -> impl Fn(io::Error) -> OpenError {
     move |source| OpenError::Unusable { path: path.to_owned(), source }
 }
 

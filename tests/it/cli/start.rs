@@ -113,11 +113,12 @@ async fn a_folder_or_an_address_that_cannot_be_used_is_a_bad_setting() {
     assert!(line.starts_with("error: cannot use the data directory "), "{line}");
     assert!(line.contains("--data-dir"), "{line}");
 
-    for command in ["verify", "export"] {
-        let output = invoke(folder.path(), &[], &[command, "--data-dir", "nowhere"]).await;
+    std::fs::create_dir(folder.path().join("empty")).unwrap();
+    for (command, name) in [("export", "nowhere"), ("export", "empty"), ("verify", "nowhere")] {
+        let output = invoke(folder.path(), &[], &[command, "--data-dir", name]).await;
         let line = only_line(&output, 2);
-        let there = folder.path().join("nowhere");
-        let said = format!("error: there is no installation in {} (--data-dir): ", there.display());
+        let there = folder.path().join(name);
+        let said = format!("error: there is no installation in {} (--data-dir); ", there.display());
         assert!(line.starts_with(&said), "{line}");
     }
 

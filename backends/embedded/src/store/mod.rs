@@ -20,6 +20,7 @@ mod tokens;
 mod writer;
 
 use std::{
+    io,
     path::{Path, PathBuf},
     str::FromStr,
     sync::LazyLock,
@@ -44,7 +45,7 @@ use self::{
     events::RelayLease,
     writer::{Work, Writer},
 };
-use crate::data_dir::{self, DataDir, OpenError};
+use crate::data_dir::{self, DataDir, OpenError, unusable};
 
 /// Look-ups at a time. They wait for nobody, so more would only share the same processors.
 const READERS_MAX: u32 = 4;
@@ -183,11 +184,17 @@ impl Store {
 
 /// The database of a directory that must be there.
 fn existing_database(data_dir: &Path) -> Result<PathBuf, OpenError> {
-    let absent = |source| {
-        let path = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned());
-        OpenError::Absent { path, source }
-    };
-    Ok(data_dir::database(&data_dir.canonicalize().map_err(absent)?))
+    let found = data_dir.canonicalize().and_then(|data_dir| {
+        let database = data_dir::database(&data_dir);
+        database.metadata().map(|_| database)
+    });
+    found.map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => {
+            let path = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned());
+            OpenError::Absent { path }
+        }
+        _ => unusable(data_dir)(source),
+    })
 }
 
 fn reader_pool() -> SqlitePoolOptions {
