@@ -33,8 +33,9 @@ const SETTINGS: [(&str, &str); 5] = [
 /// nineties. The rest, durability first, is as it comes.
 const POSTGRES: [&str; 2] = ["shared_buffers=1GB", "max_wal_size=4GB"];
 
-/// Longest wait for what a load has left to do.
-const BACKLOG: Duration = Duration::from_mins(10);
+/// Longest wait for what a load has left to do: ten million tickets that were stored beforehand are taken in to
+/// be searched, and sealed.
+const BACKLOG: Duration = Duration::from_mins(90);
 
 /// What all of it may use of a processor within a second and be called idle: each polls and probes.
 const IDLE: Duration = Duration::from_millis(200);

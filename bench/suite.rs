@@ -70,6 +70,7 @@ pub async fn run(arguments: &Arguments) {
         let began = Instant::now();
         many::store(&suite.stage.distributed.backing().database_url, arguments.tickets).await;
         println!("{} tickets stored beforehand in {:.0?}\n", arguments.tickets, began.elapsed());
+        suite.stage.settle().await;
     }
     for _ in 0..*repetitions {
         suite.submissions().await;
