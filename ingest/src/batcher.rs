@@ -125,14 +125,14 @@ impl Batcher {
     /// Runs until `drained` is cancelled and everything handed in is settled.
     pub async fn run(mut self, drained: CancellationToken) {
         // Tasks of their own, so that envelopes are encoded on every core.
-        let (mut unconfirmed, whole) = (JoinSet::new(), Arc::clone(&self.whole));
+        let mut unconfirmed = JoinSet::new();
         loop {
             let may_leave = unconfirmed.len() < self.window();
             tokio::select! {
                 biased;
                 Some(_) = unconfirmed.join_next() => {}
                 () = drained.cancelled(), if !self.offers.is_closed() => self.offers.close(),
-                () = whole.notified(), if !may_leave && unconfirmed.len() < WINDOW_FULL => {}
+                () = self.whole.notified(), if !may_leave && unconfirmed.len() < WINDOW_FULL => {}
                 offer = self.offers.recv(), if may_leave => {
                     let Some(first) = offer else { break };
                     let envelope = self.pack(first);
