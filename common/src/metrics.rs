@@ -249,7 +249,7 @@ metrics! {
     Gauge OUTBOX_AGE "outbox_oldest_age_seconds":
         "Age, at that look, of the oldest event not published yet; 0 when there is none. While publishing fails the relay looks again every two seconds.";
     Gauge SEARCH_LAG "search_lag_seconds":
-        "How long ago this worker last found nothing more to be taken in for the search, or found another doing it: no ticket is found later than that, one in all workers.";
+        "For how long this worker's indexer has not taken in all there was for the search, because there was more, the store was away or another worker was at it: no ticket is found later than that.";
     Gauge SUBSCRIBERS "progress_subscribers":
         "Streams of live progress that are open at this edge; from 5000 on further ones are refused.";
 
